@@ -141,8 +141,8 @@ func TestOperationsExplainsEveryMetricAndAlert(t *testing.T) {
 	}
 }
 
-// TestOperationsExplainsEveryWarningAndError compares the messages of all
-// warnings and errors in the source with the document.
+// TestOperationsExplainsEveryWarningAndError checks that docs/operations.md contains
+// the messages of all warnings and errors in the source.
 func TestOperationsExplainsEveryWarningAndError(t *testing.T) {
 	text := read(t, operations)
 	var messages []string
@@ -183,8 +183,8 @@ func TestMessagesAreConstants(t *testing.T) {
 	}
 }
 
-// TestOperationsExplainsEveryLogKey compares the keys in the source with the table
-// of log keys, in both directions.
+// TestOperationsExplainsEveryLogKey compares the keys of log attributes in the source
+// with the table of log keys in docs/operations.md, in both directions.
 func TestOperationsExplainsEveryLogKey(t *testing.T) {
 	used := map[string]bool{"time": true, "level": true, "msg": true}
 	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "../*/*.go", "../../cmd/hmaproxy/*.go"} {
@@ -313,9 +313,9 @@ func constant(e ast.Expr) bool {
 	return ok
 }
 
-// warnings lists the messages that a file may log as warning or error: the
-// arguments of Warn and Error, the messages given to Log, LogAttrs or log with
-// a level, and the strings assigned to a variable named message.
+// warnings lists the messages that a file may log as warning or error. It finds them
+// in calls of Warn and Error, in calls of functions that have a level as an argument
+// (Log, LogAttrs and log), and in strings assigned to a variable named message.
 func warnings(f *ast.File) []string {
 	var messages []string
 	note := func(e ast.Expr) {

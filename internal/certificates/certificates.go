@@ -99,9 +99,9 @@ func federatedAudience(authority string) string {
 	return certsource.FederatedAudience
 }
 
-// secret returns a function that returns the secret, or nil if the
-// configuration has no secret. The function reads file at each call, because
-// the secret may be renewed in its file while the process runs.
+// secret returns a function that returns a secret: the content of file, or value if
+// file is "". It returns nil if both are "". The function reads file at each call,
+// because the secret may be renewed in its file while the process runs.
 func secret(value config.Secret, file config.Path) func() (string, error) {
 	switch {
 	case file != "":

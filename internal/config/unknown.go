@@ -58,10 +58,10 @@ func checkUnknown(name, value string, known map[string]string, problems *problem
 // settingNames are the names of this program's settings.
 type settingNames []variable
 
-// meant explains an unknown variable whose name resembles a setting. It returns
-// the setting that was probably meant and a text for the user. The text contains
-// a %s for the setting, unless setting is "". If the name was not intended for
-// this program, the text is "".
+// For an unknown variable whose name resembles a setting, meant returns the setting
+// that was probably meant and a text for the user. The text contains a %s for the
+// setting, unless setting is "". If the name was not intended for this program, the
+// text is "".
 func (n settingNames) meant(name string) (setting, text string) {
 	folded := fold(name)
 	setting = n.nearest(folded)
@@ -300,7 +300,8 @@ func (n settingNames) nearest(folded string) string {
 	return longest
 }
 
-// hmaPrefix matches everything up to and including this program's name.
+// hmaPrefix matches the beginning of a folded variable name that contains this
+// program's name (HMA, HMAPROXY or HMA_PROXY), up to the end of the program's name.
 var hmaPrefix = regexp.MustCompile(`^([A-Z0-9]+_)*?HMA(_?PROXY)?(_|$)`)
 
 // otherNames maps the terms of Microsoft's guide, and of similar programs, to

@@ -154,9 +154,10 @@ func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
 	k.report(members, err)
 }
 
-// massChange returns an error if mailboxes lacks at least half of the current
-// members. It also returns an error if the number of new members is larger than
-// growth plus half the number of current members.
+// massChange returns an error if at least half of the current members are missing in
+// mailboxes. It also returns an error if mailboxes has too many new members: more than
+// half the number of current members, plus 20 (the constant growth). It returns nil if
+// there are no current members.
 func (k *Keeper) massChange(mailboxes []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

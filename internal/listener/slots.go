@@ -247,8 +247,8 @@ func (s *slots) takeIdle() []*conn {
 	return idle
 }
 
-// signal makes one waiting call of acquire try again if a slot may be had. The
-// caller holds s.mu.
+// signal wakes one waiting call of acquire if a slot is free, or if an idle or
+// lingering connection may make room. The caller holds s.mu.
 func (s *slots) signal() {
 	if s.open < s.limit || s.idle.Len() > 0 || s.lingering.Len() > 0 {
 		select {
