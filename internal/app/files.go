@@ -52,7 +52,7 @@ func newFiles(c *config.Config, log *slog.Logger) (*files, error) {
 	return f, nil
 }
 
-// keyPairPaths returns the files of the listeners' certificates and keys.
+// keyPairPaths returns the paths of the listeners' certificate and key files.
 func (f *files) keyPairPaths() []string {
 	var paths []string
 	for _, path := range slices.Concat(f.config.TLSCertFiles, f.config.TLSKeyFiles) {

@@ -14,8 +14,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// blankLine is "\r\n" twice, in base64: the end of an empty header of MIME. A line
-// of a header takes Exchange's emulator longer to read than a line of a body.
+// blankLine is "\r\n\r\n" in base64, which ends the header of a MIME message. Without it
+// the emulated Exchange would read the content of the message as a header, which takes
+// longer than to read a body.
 const blankLine = "DQoNCg=="
 
 // TestManyRequestsWithRevokedToken revokes the token of many requests in

@@ -117,8 +117,8 @@ func checkCertFile(r *rules) {
 	}
 }
 
-// keyModeConflict reports HMA_KEY_MODE=vault with a certificate that does not
-// come from Key Vault.
+// keyModeConflict reports that HMA_KEY_MODE is vault, although the certificate does
+// not come from Key Vault. text is the text of the problem.
 func keyModeConflict(r *rules, text string) {
 	r.problems.add(Problem{Variable: "HMA_KEY_MODE", Text: text, Repair: "remove HMA_KEY_MODE, or take the certificate from Key Vault"})
 }

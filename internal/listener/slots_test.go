@@ -200,8 +200,8 @@ func TestConnectionIsRefusedWhileAllWork(t *testing.T) {
 }
 
 // TestHalfOpenRequestsDelayOthersBriefly opens twenty times as many unfinished
-// requests as there are slots. It checks that a later connection waits for at
-// most minWait and retryInterval per round of requests, and that the number of
+// requests as there are slots. It checks that a later connection waits for at most
+// twenty times the sum of minWait and retryInterval, and that the number of
 // connections stays limited.
 func TestHalfOpenRequestsDelayOthersBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -45,10 +45,10 @@ func TestLogFileIsRotated(t *testing.T) {
 	}
 }
 
-// A fullDisk has space for room bytes.
+// A fullDisk is a disk that becomes full.
 type fullDisk struct {
 	bytes.Buffer
-	room int
+	room int // number of bytes that can still be written
 }
 
 func (d *fullDisk) Write(p []byte) (int, error) {

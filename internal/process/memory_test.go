@@ -10,7 +10,7 @@ func TestReleaseIsDue(t *testing.T) {
 	type check struct {
 		allocated, free uint64 // in MiB; allocated is the number since the previous check
 		due             bool
-		goroutines      uint64 // the test uses at least 20
+		goroutines      uint64 // number of goroutines; the test replaces a number below 20 by 20
 		delay           time.Duration
 	}
 	for _, tc := range []struct {
