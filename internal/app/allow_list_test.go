@@ -140,7 +140,8 @@ func attachmentID(moniker string) string {
 	return encodeID(3, moniker, append(entry, "A9"...))
 }
 
-// smtpID returns an id as Exchange 2007 issued it.
+// smtpID returns an item id in a format of Exchange 2007. The id names its mailbox by
+// the SMTP address.
 func smtpID(address string) string {
 	return encodeID(0, address, make([]byte, 22))
 }

@@ -45,7 +45,7 @@ func (l *testLog) String() string {
 	return strings.Join(lines[max(0, len(lines)-30):], "")
 }
 
-// A logLine is one line.
+// A logLine is one line of the product's log.
 type logLine struct {
 	text string
 	Time time.Time

@@ -46,9 +46,10 @@ func testKey(bits int) func() *rsa.PrivateKey {
 
 const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// Intervals between requests. The interval often keeps connections open, because
-// a TLS handshake takes more processor time than a request. The interval seldom
-// is for simulated hours in which only a lasting failure matters.
+// Intervals between requests. With the constant often, connections stay open between
+// requests, which saves TLS handshakes: a handshake takes more processor time than a
+// request. The constant seldom is for simulated hours in which only a lasting failure
+// matters.
 const (
 	often  = 50 * time.Second
 	seldom = 10 * time.Minute

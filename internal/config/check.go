@@ -47,9 +47,8 @@ func (r *rules) refuse(why string, names ...string) {
 	}
 }
 
-// conflict reports that the variable called name is set together with the
-// variables others, although they exclude it. expected says what to set
-// instead.
+// conflict reports that the variable called name is set together with other
+// variables, which exclude it. expected says what to set instead.
 func (r *rules) conflict(name string, others []string, expected string) {
 	list := strings.Join(others, ", ")
 	r.problems.add(Problem{

@@ -30,8 +30,8 @@ func checkList(r *rules) {
 	}
 }
 
-// checkGroups checks the settings about groups. If HMA_ALLOWED_GROUPS_AS is not
-// set, checkGroups sets its field to the default mailbox.
+// checkGroups checks the settings about groups. If groups are set without
+// HMA_ALLOWED_GROUPS_AS, it sets AllowedGroupsAs to the default mailbox.
 func checkGroups(r *rules) {
 	c := r.config
 	if !r.given.set["HMA_ALLOWED_GROUPS"] {

@@ -105,9 +105,9 @@ func (n settingNames) resembles(folded, setting string) bool {
 	return nearest.Distance(folded, bare) <= len(bare)/8 || nearest.Distance(folded, setting) <= len(bare)/8
 }
 
-// withoutPrefix returns the setting whose name without the prefix HMA_ has the
-// letters and digits of folded, with any separators. It returns "" if there is
-// no such setting.
+// withoutPrefix returns the setting that folded names without the prefix HMA_. Only
+// letters and digits are compared, so separators do not matter. It returns "" if there
+// is no such setting.
 func (n settingNames) withoutPrefix(folded string) string {
 	for _, v := range n {
 		if bare, ok := strings.CutPrefix(v.name, prefix); ok && squeeze(bare) == squeeze(folded) {
@@ -142,8 +142,8 @@ func (n settingNames) inEnvFile(folded string) string {
 	return ""
 }
 
-// within returns the first setting that a value, or a part of it, assigns, as the
-// value "UTC HMA_APP_ID=…" does. It returns "" if the value assigns no setting.
+// within returns the first setting that value assigns. The assignment may be a part
+// of value, as in "UTC HMA_APP_ID=…". within returns "" if value assigns no setting.
 func (n settingNames) within(value string) string {
 	if setting := n.assignment(value); setting != "" {
 		return setting

@@ -118,9 +118,9 @@ func (c *conn) SetLingering() {
 }
 
 // Read reads like net.Conn.Read. When the slot is lost it returns errSlotLost, with
-// two exceptions. It returns io.EOF if the connection ends before the client has sent
-// anything. A read that waited for more than the client's first bytes when the slot
-// was lost still returns the bytes that it received.
+// two exceptions. It returns io.EOF if it has waited in vain for the client's first
+// bytes. A read that waited for later bytes when the slot was lost still returns the
+// bytes that it received.
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.beginRead(len(p)) {
 		return 0, errSlotLost

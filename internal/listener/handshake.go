@@ -34,7 +34,7 @@ func newHandshakeLog() *handshakeLog {
 	return &handshakeLog{peers: make(map[string]*logging.Thinning), others: logging.NewThinning(handshakeBurst, handshakeInterval)}
 }
 
-// of returns the counter for a peer's lines.
+// The method of returns the counter for log lines about a peer.
 func (h *handshakeLog) of(peer net.Addr) *logging.Thinning {
 	host, _, err := net.SplitHostPort(peer.String())
 	if err != nil {
