@@ -300,8 +300,8 @@ func anyMessageAt(call *ast.CallExpr) int {
 	return -1
 }
 
-// constant reports whether e is a string literal, or a variable whose possible
-// values are literals.
+// constant reports whether e is a literal, or one of the names message and
+// RequestMessage, which stand only for literals.
 func constant(e ast.Expr) bool {
 	if name, ok := e.(*ast.Ident); ok {
 		return name.Name == "message"

@@ -46,8 +46,9 @@ func exchangeFault(f emulator.Fault) func(*testProduct) {
 	return func(h *testProduct) { always(h.emu.Exchange().Service, f) }
 }
 
-// exchangeResponds returns a fault that makes Exchange respond with a page or
-// an empty body.
+// exchangeResponds returns a function that makes Exchange respond to every request
+// with status, body and the header: contentType, unless it is "", and further names
+// and values in turn.
 func exchangeResponds(status int, contentType, body string, header ...string) func(*testProduct) {
 	h := http.Header{}
 	if contentType != "" {
@@ -59,15 +60,15 @@ func exchangeResponds(status int, contentType, body string, header ...string) fu
 	return exchangeFault(emulator.Fault{Status: status, Header: h, Body: body})
 }
 
-// soapFault returns a fault that makes Exchange respond with a SOAP fault of
-// its own.
+// soapFault returns a function that makes Exchange respond to every request with a SOAP
+// fault that has the response code code.
 func soapFault(code string) func(*testProduct) {
 	const form = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/exchange/services/2006/types">a:%[1]s</faultcode><faultstring>text</faultstring><detail><e:ResponseCode xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">%[1]s</e:ResponseCode></detail></s:Fault></s:Body></s:Envelope>`
 	return exchangeResponds(500, "text/xml; charset=utf-8", fmt.Sprintf(form, code))
 }
 
-// without returns a fault that calls strike, which makes Entra ID or Key Vault
-// fail, and then waits until the token has expired.
+// without returns a function that calls strike and then waits until the token has
+// expired. strike makes Entra ID or Key Vault fail.
 func without(strike func(h *testProduct)) func(*testProduct) {
 	return func(h *testProduct) {
 		strike(h)

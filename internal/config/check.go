@@ -38,7 +38,8 @@ func (r *rules) need(name, why string) {
 	}
 }
 
-// refuse reports variables that are set but would have no effect.
+// refuse reports those of the named variables that are set: they would have no effect.
+// why says because of which other setting.
 func (r *rules) refuse(why string, names ...string) {
 	for _, name := range names {
 		if r.given.set[name] {

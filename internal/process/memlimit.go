@@ -17,10 +17,11 @@ func MemoryLimit() int64 {
 	return min(debug.SetMemoryLimit(-1), cgroupLimit(os.DirFS("/")))
 }
 
-// cgroupLimit returns the lowest memory limit of the process's control group and
-// its ancestors, in version 1 or 2. A container often sees its own group as the
-// root of the cgroup file system although /proc names another path. The search
-// goes up to the root, so it also finds the limit of the container.
+// cgroupLimit returns the lowest memory limit in bytes of the process's control group
+// and its ancestors, math.MaxInt64 if there is none. It reads control groups of
+// version 1 and 2. A container often sees its own group as the root of the cgroup file
+// system although /proc names another path. The search goes up to the root, so it also
+// finds the limit of the container.
 func cgroupLimit(root fs.FS) int64 {
 	limit := int64(math.MaxInt64)
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
