@@ -182,9 +182,8 @@ func usersFile(path string) func(*testProduct) {
 	}
 }
 
-// listenerCertificate returns a preparation that configures a certificate for
-// the clients' listener. The certificate expires after span, and the client
-// trusts it.
+// listenerCertificate returns a function that configures a certificate for the
+// clients' listener. The certificate expires after span, and the client trusts it.
 func listenerCertificate(span time.Duration) func(*testProduct) {
 	return func(h *testProduct) {
 		h.t.Helper()

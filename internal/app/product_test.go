@@ -312,9 +312,9 @@ func (s *testProduct) do(req *http.Request) response {
 	took := time.Since(began)
 	if s.memory != nil {
 		// The product writes its log line and its counters after the response.
-		// In a bubble a sleep ends only when every goroutine waits. Several
-		// goroutines may sleep at the same time, which synctest.Wait does not
-		// allow.
+		// Wait for them: in a synctest bubble a sleep ends only when every
+		// goroutine waits. synctest.Wait must not be called by several goroutines
+		// at the same time, and some tests send requests at the same time.
 		time.Sleep(time.Nanosecond)
 	}
 	return response{resp.StatusCode, resp.Header, string(text), took, err}

@@ -15,8 +15,8 @@ import (
 type rotation struct {
 	name string
 	run  func(s *testProduct, old, renewed *emulator.Certificate)
-	// renewed is set if Entra must have accepted the last assertion with the
-	// renewed certificate.
+	// renewed says that the renewed certificate must be in use at the end. If it is
+	// false, the old certificate must be in use.
 	renewed bool
 }
 
@@ -165,7 +165,8 @@ func TestRestartNeedsEitherListOrPreviousVersion(t *testing.T) {
 	}
 }
 
-// TestNewVersionIsUnusable uploads certificates that cannot be used.
+// TestNewVersionIsUnusable checks that no request fails while the newest version in the
+// vault cannot be used, that the log says why, and that a usable version is then used.
 func TestNewVersionIsUnusable(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -59,8 +59,8 @@ const (
 	// get ErrorServerBusy.
 	maxSlotWait = 2 * time.Second
 
-	// retryInterval is the interval between checks of how long requests have
-	// waited.
+	// retryInterval is how often a connection that waits for a slot looks for a
+	// connection that can make room.
 	retryInterval = 100 * time.Millisecond
 )
 

@@ -20,9 +20,9 @@ const (
 	burstBytes  = 32 << 20
 	burstChecks = 3
 
-	// busyDelay is the longest wait for a processor at which memory is returned
-	// while requests continue. Returning memory takes a processor for up to 50 ms, in
-	// which no goroutine runs on it.
+	// While requests continue, memory is returned only if goroutines wait for a
+	// processor for at most busyDelay. Returning memory takes a processor for up to
+	// 50 ms, in which no goroutine runs on it.
 	busyDelay = 2 * time.Millisecond
 )
 

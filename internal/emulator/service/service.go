@@ -93,8 +93,8 @@ func (s *Service) Addr() string {
 // ListensAt reports whether the service's listener has the address.
 func (s *Service) ListensAt(address string) bool { return address != "" && s.Addr() == address }
 
-// Open starts to serve TLS on the listener that listen returns for the service's
-// name.
+// Open calls listen with the service's name and starts to serve TLS on the listener
+// that it returns.
 func (s *Service) Open(listen func(string) (net.Listener, error)) error {
 	u, err := url.Parse(s.URL())
 	if err != nil {
@@ -226,8 +226,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.config.Lifetime.leave()
 	body := &meteredBody{ReadCloser: r.Body, empty: r.ContentLength == 0}
-	// net/http detects by the type of its own body whether a client waits for
-	// 100 Continue. So a copy of the request gets the replaced body.
+	// net/http decides by the type of the request's Body whether the client waits
+	// for 100 Continue. So the request keeps its Body, and a copy of the request
+	// gets the replaced body.
 	r = r.WithContext(r.Context())
 	r.Body = body
 	rec := s.begin(s.config.Name, r)
