@@ -47,8 +47,8 @@ func exchangeFault(f emulator.Fault) func(*testProduct) {
 }
 
 // exchangeResponds returns a function that makes Exchange respond to every request
-// with status, body and the header: contentType, unless it is "", and further names
-// and values in turn.
+// with status and body. header contains names and values in turn. The response has no
+// Content-Type if contentType is "".
 func exchangeResponds(status int, contentType, body string, header ...string) func(*testProduct) {
 	h := http.Header{}
 	if contentType != "" {
@@ -61,7 +61,7 @@ func exchangeResponds(status int, contentType, body string, header ...string) fu
 }
 
 // soapFault returns a function that makes Exchange respond to every request with a SOAP
-// fault that has the response code code.
+// fault. code is the fault's response code.
 func soapFault(code string) func(*testProduct) {
 	const form = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/exchange/services/2006/types">a:%[1]s</faultcode><faultstring>text</faultstring><detail><e:ResponseCode xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">%[1]s</e:ResponseCode></detail></s:Fault></s:Body></s:Envelope>`
 	return exchangeResponds(500, "text/xml; charset=utf-8", fmt.Sprintf(form, code))
