@@ -80,8 +80,9 @@ func identitiesOf(m emulator.Mailbox) []string {
 	}
 }
 
-// operationsOn returns operations of alice that name the mailbox or one of its
-// folders, items or attachments, and operations that reach beyond a mailbox.
+// operationsOn returns operations for requests that impersonate alice. They name the
+// mailbox m or one of its folders, items or attachments, or they reach beyond a
+// mailbox.
 func operationsOn(m emulator.Mailbox) map[string]string {
 	bare := strings.ReplaceAll(m.GUID, "-", "")
 	attacks := map[string]string{}

@@ -70,8 +70,9 @@ func exists(names []string, name string) bool {
 	return slices.Contains(names, name)
 }
 
-// TestRulesAndDashboardNameMetricsThatExist finds misspelt metrics. Prometheus
-// reports no error for them, so their alerts would never fire.
+// TestRulesAndDashboardNameMetricsThatExist finds misspelt names of metrics in the
+// alert rules and the dashboard. Prometheus reports no error for such a name, so an
+// alert that uses it would never fire.
 func TestRulesAndDashboardNameMetricsThatExist(t *testing.T) {
 	names := metricNames(t)
 	expressions := map[string][]string{rules: ruleExpressions(t), dashboard: dashboardExpressions(t)}

@@ -41,10 +41,10 @@ func samples(text string) map[string]float64 {
 }
 
 // lasting returns those metrics that the alert rules use, as series of two hours in
-// promtool's format. before and after are responses of /metrics. The series continue
-// the fault: in each minute, a counter grows by its difference between before and
-// after. A time keeps its distance from the present. Other metrics keep the value that
-// they have in after.
+// promtool's format. before and after are responses of /metrics before and during a
+// fault. The series show a fault that lasts: in each minute, a counter grows by its
+// difference between before and after. A time keeps its distance from the present.
+// Other metrics keep the value that they have in after.
 func lasting(t *testing.T, before, after string) []string {
 	t.Helper()
 	old, now := samples(before), float64(time.Now().Unix())
@@ -79,8 +79,8 @@ func lasting(t *testing.T, before, after string) []string {
 	return all
 }
 
-// alertTest returns a test in promtool's format: after 100 minutes of a fault, exactly
-// these alerts fire.
+// alertTest returns a test in promtool's format. It checks that after 100 minutes of
+// series exactly the given alerts fire.
 func alertTest(name string, series, alerts []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  - name: '%s'\n    interval: 1m\n    input_series:\n%s", strings.ReplaceAll(name, "'", "''"), strings.Join(series, ""))

@@ -37,7 +37,7 @@ type brokenCase struct {
 	send    func(h *testProduct) response
 }
 
-// always makes s apply the fault f to every request.
+// The function always makes s apply the fault f to every request.
 func always(s *emulator.Service, f emulator.Fault) {
 	s.InjectWhile(func() bool { return true }, f)
 }
@@ -166,7 +166,7 @@ func brokenCases(t *testing.T) []brokenCase {
 	}
 }
 
-// listFile returns a function that configures the file path as the allow-list of h.
+// listFile returns a function that makes the file at path the product's allow-list.
 func listFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		delete(h.env, "HMA_ALLOWED_MAILBOXES")
@@ -174,8 +174,8 @@ func listFile(path string) func(*testProduct) {
 	}
 }
 
-// usersFile returns a function that configures the file path as the client users of
-// h. Clients must then authenticate.
+// usersFile returns a function that makes the file at path the product's file of client
+// users. Clients must then authenticate.
 func usersFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		h.env["HMA_CLIENT_USERS_FILE"], h.env["HMA_ALLOWED_MAILBOXES"] = path, "alice@contoso.com,bob@contoso.com"

@@ -98,8 +98,8 @@ func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
 				s.allSucceed(often, 20*time.Minute)
 				back := o.begin(t, s.emu.Entra().Service)
 				s.checkOutage(away, o.recovers, back)
-				// The first token request takes two round trips, because it also
-				// requests the metadata.
+				// The product waits between its attempts. The count also includes
+				// the request for the metadata before the first token request.
 				if n := s.emu.Entra().Count(); n > 600 {
 					t.Errorf("Entra got %d requests", n)
 				}

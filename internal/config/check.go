@@ -38,8 +38,8 @@ func (r *rules) need(name, why string) {
 	}
 }
 
-// refuse reports those of the named variables that are set: they would have no effect.
-// why says because of which other setting.
+// refuse reports those of the named variables that are set, because they would have no
+// effect. why is the reason, such as "with HMA_APP_AUTH=certificate".
 func (r *rules) refuse(why string, names ...string) {
 	for _, name := range names {
 		if r.given.set[name] {

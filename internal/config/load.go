@@ -299,7 +299,7 @@ func checkDurations(c *Config, problems *problemList) {
 	}
 }
 
-// complete sets the fields that follow from other variables.
+// complete sets fields of c whose values follow from other settings.
 func complete(c *Config, given environment) {
 	if c.Resource == "" {
 		c.Resource = ResourceID("https://" + bareHost(c.EWS.URL))

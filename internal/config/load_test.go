@@ -203,7 +203,8 @@ func TestRereadFiles(t *testing.T) {
 	}
 }
 
-// TestSecretsDoNotPrint formats a whole Config with fmt, slog and encoding/json.
+// TestSecretsDoNotPrint formats a whole Config with fmt, slog and encoding/json, and
+// checks that the result contains no secret.
 func TestSecretsDoNotPrint(t *testing.T) {
 	const canary = "c4n4ry"
 	fromVault := mustLoad(t, fromVault().with(vars{

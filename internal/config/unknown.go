@@ -300,8 +300,8 @@ func (n settingNames) nearest(folded string) string {
 	return longest
 }
 
-// hmaPrefix matches the beginning of a folded variable name that contains this
-// program's name (HMA, HMAPROXY or HMA_PROXY), up to the end of the program's name.
+// hmaPrefix matches a folded name of a variable from its beginning to the end of this
+// program's name: HMA, HMAPROXY or HMA_PROXY.
 var hmaPrefix = regexp.MustCompile(`^([A-Z0-9]+_)*?HMA(_?PROXY)?(_|$)`)
 
 // otherNames maps the terms of Microsoft's guide, and of similar programs, to

@@ -34,7 +34,7 @@ func newHandshakeLog() *handshakeLog {
 	return &handshakeLog{peers: make(map[string]*logging.Thinning), others: logging.NewThinning(handshakeBurst, handshakeInterval)}
 }
 
-// The method of returns the counter for log lines about a peer.
+// of returns the counter of log lines about peer.
 func (h *handshakeLog) of(peer net.Addr) *logging.Thinning {
 	host, _, err := net.SplitHostPort(peer.String())
 	if err != nil {

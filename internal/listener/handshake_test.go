@@ -28,7 +28,8 @@ func (l lineLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// serveLoggedTLS serves a key pair on TCP and returns the address and the log.
+// serveLoggedTLS starts a server with TLS on a TCP address. It returns the address and
+// the lines that the listener logs.
 func serveLoggedTLS(t *testing.T) (address string, lines <-chan string) {
 	t.Helper()
 	files := newPairFiles(t)

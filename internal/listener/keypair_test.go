@@ -94,8 +94,8 @@ func serveTLS(t *testing.T, files ...pairFiles) (k *KeyPairs, tcp, unix string) 
 // serial connects and returns the serial number of the server's certificate.
 func serial(t *testing.T, address string) int64 { return serialFor(t, address, "") }
 
-// serialFor connects as a client that asks for the server name name (SNI). It returns
-// the serial number of the server's certificate.
+// serialFor connects with name as the server name (SNI). It returns the serial number
+// of the server's certificate.
 func serialFor(t *testing.T, address, name string) int64 {
 	t.Helper()
 	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, ServerName: name})

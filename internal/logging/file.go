@@ -36,7 +36,7 @@ func openFile(path string, stderr io.Writer) (*file, error) {
 	return &file{rotated: &lumberjack.Logger{Filename: path, MaxSize: logFileSize, MaxBackups: logFilesKept}, stderr: stderr}, nil
 }
 
-// Write writes complete lines.
+// Write writes complete lines to the file, or to stderr if the file cannot be written.
 func (f *file) Write(lines []byte) (int, error) {
 	written, err := f.append(lines)
 	if err == nil {

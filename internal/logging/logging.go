@@ -56,7 +56,7 @@ func (o *Output) Close() {
 
 // A State is the state of an Output at one moment.
 type State struct {
-	Dropped uint64    // number of lines dropped since the start because the log was not read
+	Dropped uint64    // number of lines dropped since the start because the queue was full
 	Last    time.Time // time when the latest line was dropped; zero: never
 	Blocked bool      // a write has not ended for several seconds
 	FileErr error     // error of the latest write to the file; nil: it succeeded

@@ -21,8 +21,8 @@ const (
 // blocks a caller. It is safe for concurrent use.
 type queue struct {
 	w io.Writer
-	// onDrop is called after a write before which lines were dropped, with the
-	// number of the dropped lines.
+	// onDrop is called after a write if lines were dropped since the previous
+	// call. lines is their number.
 	onDrop func(lines uint64)
 	wake   chan struct{} // receives a value when the lines must be written
 	end    chan struct{} // closed by close

@@ -17,8 +17,8 @@ type Thinning struct {
 	omitted int       // number of lines left out since the latest line
 }
 
-// NewThinning returns a Thinning that keeps the first burst lines, and after
-// these one line in each interval.
+// NewThinning returns a Thinning that keeps the first lines, as many as burst says,
+// and after these one line in each interval.
 func NewThinning(burst int, interval time.Duration) *Thinning {
 	return &Thinning{burst: burst, interval: interval}
 }

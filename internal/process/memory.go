@@ -11,7 +11,7 @@ import (
 // Rules for returning memory to the system.
 const (
 	releaseInterval = 5 * time.Second // interval between checks; the first check comes after the start-up
-	quietBytes      = 8 << 20         // an interval in which fewer bytes are allocated is quiet (fewer than some hundred requests a second)
+	quietBytes      = 8 << 20         // an interval in which fewer bytes are allocated is quiet (fewer than a few hundred requests a second)
 	releaseBytes    = 8 << 20         // number of bytes that must have been allocated since the last release before the next one
 
 	// At least burstBytes of free memory at burstChecks consecutive checks remain

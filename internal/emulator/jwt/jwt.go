@@ -115,8 +115,8 @@ func Sign(key crypto.Signer, header, claims map[string]any) (string, error) {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(sig), nil
 }
 
-// DecodeThumbprint reads base64 in every variant: the documents require base64url,
-// MSAL for Go sends padded standard base64, and Entra accepts both.
+// DecodeThumbprint reads base64 in every variant: RFC 7515 requires base64url, MSAL
+// for Go sends padded standard base64, and Entra accepts both.
 func DecodeThumbprint(s string) ([]byte, bool) {
 	s = strings.TrimRight(s, "=")
 	s = strings.NewReplacer("+", "-", "/", "_").Replace(s)
