@@ -79,8 +79,8 @@ func lasting(t *testing.T, before, after string) []string {
 	return all
 }
 
-// alertTest returns a test in promtool's format. It checks that after 100 minutes of
-// series exactly the given alerts fire.
+// alertTest returns a test in promtool's format. It checks that exactly the given
+// alerts fire after 100 minutes of the series.
 func alertTest(name string, series, alerts []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  - name: '%s'\n    interval: 1m\n    input_series:\n%s", strings.ReplaceAll(name, "'", "''"), strings.Join(series, ""))

@@ -37,7 +37,7 @@ type brokenCase struct {
 	send    func(h *testProduct) response
 }
 
-// The function always makes s apply the fault f to every request.
+// After always(s, f), the fault f applies to every request that s receives.
 func always(s *emulator.Service, f emulator.Fault) {
 	s.InjectWhile(func() bool { return true }, f)
 }
@@ -47,8 +47,8 @@ func exchangeFault(f emulator.Fault) func(*testProduct) {
 }
 
 // exchangeResponds returns a function that makes Exchange respond to every request
-// with status and body. header contains names and values in turn. The response has no
-// Content-Type if contentType is "".
+// with status and body. Unless contentType is "", it is the Content-Type. header
+// contains names and values of further header fields in turn.
 func exchangeResponds(status int, contentType, body string, header ...string) func(*testProduct) {
 	h := http.Header{}
 	if contentType != "" {

@@ -32,8 +32,8 @@ func (s *testProduct) look(uri string) string {
 	return a.text
 }
 
-// The method as sends a request for a folder of the mailbox. It sends Basic
-// credentials although clients need none.
+// s.as sends a request for a folder of the mailbox. It sends Basic credentials
+// although clients need none.
 func (s *testProduct) as(mailbox, password string) response {
 	return s.asUser(mailbox, "login-user", password)
 }

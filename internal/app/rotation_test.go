@@ -166,7 +166,8 @@ func TestRestartNeedsEitherListOrPreviousVersion(t *testing.T) {
 }
 
 // TestNewVersionIsUnusable checks that no request fails while the newest version in the
-// vault cannot be used, that the log says why, and that a usable version is then used.
+// vault cannot be used, and that the log says why. A usable version that is uploaded
+// later must be used.
 func TestNewVersionIsUnusable(t *testing.T) {
 	for _, c := range []struct {
 		name string

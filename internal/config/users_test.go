@@ -74,9 +74,9 @@ func TestFaultyClientUsers(t *testing.T) {
 	}
 }
 
-// TestUsersPatternsAsTheOnlyList checks that settings that need an allow-list are
-// accepted without one if every user has mailbox patterns. These patterns are then the
-// allow-list.
+// TestUsersPatternsAsTheOnlyList checks settings that need an allow-list. They are
+// accepted without an allow-list if every user has mailbox patterns, because these
+// patterns are then the allow-list.
 func TestUsersPatternsAsTheOnlyList(t *testing.T) {
 	audit := vars{"HMA_ALLOW_LIST_MODE": "audit"}
 	narrow := fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/narrow-users"})
