@@ -55,7 +55,8 @@ func ver(t *testing.T, id string, age time.Duration) *testVersion {
 	return &testVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}
 }
 
-// names polls and returns the certificates' names, newest first.
+// names calls k.Certificates once. It returns the certificates' common names,
+// newest first, separated by spaces.
 func names(t *testing.T, k interface {
 	Certificates(context.Context) ([]*tls.Certificate, error)
 }) (string, error) {

@@ -17,8 +17,9 @@ import (
 
 const day = 24 * time.Hour
 
-// wantCode polls and checks the names in the list and the error's code; ""
-// means no error.
+// wantCode polls k once and checks the result. list is the names of the
+// certificates, separated by spaces. code is the code of the error, "" for no
+// error. wantCode returns the error, never nil.
 func wantCode(t *testing.T, k *KeyVault, list, code string) *Error {
 	t.Helper()
 	got, err := names(t, k)

@@ -19,8 +19,8 @@ import (
 // take some seconds.
 const maxIterations = 5_000_000
 
-// maxDepth limits the recursion of the function excessive. Every PFX is less
-// deeply nested.
+// maxDepth is the depth to which the function excessive looks into nested
+// values. No PFX is nested so deeply.
 const maxDepth = 30
 
 // excessive reports whether an unencrypted part of der contains parameters of a
@@ -77,8 +77,9 @@ func readPFX(der []byte, password string) (bundle, *Error) {
 	return bundle{}, e
 }
 
-// legacyPBE is the common DER prefix of the object identifiers of the
-// encryption schemes in RFC 7292 appendix C. All of these use 3DES, RC2 or RC4.
+// legacyPBE is the DER prefix with which the object identifier of every
+// encryption scheme in RFC 7292 appendix C begins. All these schemes use 3DES,
+// RC2 or RC4.
 var legacyPBE = []byte{0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01}
 
 // fipsText occurs in every panic and error of the standard library about an

@@ -124,8 +124,8 @@ func (c *vaultClient) loadSecret() (string, *Error) {
 func (c *vaultClient) newSession(secret string) (*session, *Error) {
 	s, err := newClients(&c.cfg, secret)
 	if err != nil {
-		// The libraries' errors about options name environment variables and hold
-		// no secret.
+		// An error that the libraries return about options names environment
+		// variables. It contains no secret, so it may be logged.
 		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(c.cfg.Auth)}
 		logIn(&c.cfg, e, "")
 		return nil, e

@@ -182,7 +182,7 @@ func newStore(cfg StoreConfig) (*Store, error) {
 	cfg.Log = orDiscard(cfg.Log)
 	s := &Store{cfg: cfg}
 	if cfg.Subject != "" {
-		s.subject, _ = parseName(cfg.Subject) // check has parsed it
+		s.subject, _ = parseName(cfg.Subject) // cannot fail: cfg.check has parsed the same text
 	}
 	return s, nil
 }

@@ -14,7 +14,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// deployFiles returns the text of every file in deploy that users copy.
+// deployFiles returns the text of every file in deploy that users copy, by its
+// path below deploy.
 func deployFiles(t *testing.T) map[string]string {
 	t.Helper()
 	root := filepath.Join("..", "..", "deploy")

@@ -96,7 +96,8 @@ func TestDoctorJSON(t *testing.T) {
 }
 
 // TestDoctorEnvFile checks that doctor reports a mistake in the env file as a
-// failed check, in JSON and in text, with the number of the wrong line.
+// failed check, in JSON and in text. If a line is wrong, doctor reports its
+// number and not its content.
 func TestDoctorEnvFile(t *testing.T) {
 	for _, c := range []struct{ name, content, says string }{
 		{"shell", "set HMA_EWS_URL=https://mail.contoso.com\n# canary\nset HMA_APP_ID=canary\n", "line 1 has the form of another program or shell"},

@@ -100,7 +100,7 @@ func probe(ctx context.Context, address, what string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no corporate proxy
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // the Transport has no Proxy, so the probe does not use a corporate proxy
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", noResponse(address, err)
@@ -116,11 +116,11 @@ func probe(ctx context.Context, address, what string) (string, error) {
 	return string(text), nil
 }
 
-// A notRunningError says that no hmaproxy responds at the address of a probe,
-// and that this is not because of the end of a context.
+// A notRunningError means that no hmaproxy responds at the address of a probe.
+// A probe whose context has ended returns another error.
 type notRunningError struct{ error }
 
-// noResponse explains a probe without a response.
+// noResponse returns the error of a probe that got no response.
 func noResponse(address string, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

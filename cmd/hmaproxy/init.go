@@ -150,7 +150,8 @@ func overwrite(file *os.File, text string) error {
 	return errors.Join(err, file.Truncate(int64(len(text))), file.Sync())
 }
 
-// settingsText returns the content of the file.
+// settingsText asks for the settings that are given neither in the environment
+// nor in the arguments. It returns the content of the settings file.
 func settingsText(ctx context.Context, inv *invocation) (string, error) {
 	values, order, err := givenSettings(inv)
 	if err != nil {

@@ -104,8 +104,8 @@ func TestNotifyStatusNamesTheCause(t *testing.T) {
 }
 
 // TestHangupReloadsFiles checks that SIGHUP does not end the process and that the
-// changed list comes into force. That it does so immediately is tested in
-// internal/app with the time of a bubble.
+// changed allow-list comes into force. A test in internal/app, with a fake clock,
+// checks that there is no delay.
 func TestHangupReloadsFiles(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "list")

@@ -23,7 +23,7 @@ type options struct {
 	mailboxes      string
 	wholeAllowList bool
 
-	output string // flags of init
+	output string // flag of init
 
 	csv, html, suggest, graph bool     // flags of report
 	top                       rowLimit // flag of report and policy test

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestReleaseImageTakesProgramsOfArchives runs scripts/release-image.sh with archives
-// that have the names and the folders of scripts/release.sh.
+// TestReleaseImageTakesProgramsOfArchives checks that scripts/release-image.sh copies
+// the program of each architecture from its archive. The archives of the test have
+// the names and folders that scripts/release.sh gives them.
 func TestReleaseImageTakesProgramsOfArchives(t *testing.T) {
 	for _, program := range []string{"bash", "tar", "gzip"} {
 		if _, err := exec.LookPath(program); err != nil {

@@ -12,7 +12,8 @@ const aLog = `{"time":"2026-11-04T16:00:00Z","level":"INFO","msg":"request","id"
 {"time":"2026-11-04T16:00:01Z","level":"WARN","msg":"request","id":"b","client":"crm","operation":"GetItem","mailbox":"bob@contoso.com","audit":"mailbox-not-allowed","status":200,"upstream":200,"bytes_in":1,"bytes_out":2,"duration_ms":5}
 `
 
-// someSettings are valid settings in the form of a file.
+// someSettings writes a file with valid settings and the lines in further, and
+// returns its path.
 func someSettings(t *testing.T, further ...string) string {
 	t.Helper()
 	return writeText(t, strings.Join(append([]string{

@@ -38,7 +38,8 @@ func terminals(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// A promptWriter is a standard error that reports each prompt on a channel.
+// A promptWriter takes the place of standard error. It reports each prompt on
+// a channel.
 type promptWriter struct {
 	mu     sync.Mutex
 	text   bytes.Buffer

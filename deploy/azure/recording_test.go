@@ -55,14 +55,15 @@ var varying = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0
 
 var varyingFile = regexp.MustCompile(`\.(pfx|pem|json)$|/password$`)
 
-// names replaces varying text by numbers in order of appearance, so that two
-// runs can be compared.
+// names replaces text that differs between runs, so that two runs can be compared.
+// Times and paths of files become "?", all other such text becomes a number in order
+// of appearance.
 type names map[string]string
 
 func (n names) in(text string) string {
 	return varying.ReplaceAllStringFunc(text, func(v string) string {
 		if strings.Contains(v, ":") || varyingFile.MatchString(v) {
-			return filepath.Ext(v) + "?" // times and files always differ
+			return filepath.Ext(v) + "?" // times and paths always differ
 		}
 		if n[v] == "" {
 			n[v] = fmt.Sprintf("<%d>", len(n)+1)

@@ -378,16 +378,16 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestForeignApplications covers applications of the same name. Every member of
-// a tenant may register an application HMA-App with a credential. setup.sh
-// accepts an existing application only if its id is given, or if the
-// application has no other owner and no other credential.
+// TestForeignApplications covers existing applications with the names that setup.sh
+// gives to its own. Every member of a tenant may register an application HMA-App
+// with a credential. setup.sh accepts an existing application only if its id is
+// given, or if the application has no other owner and no other credential.
 func TestForeignApplications(t *testing.T) {
 	for name, c := range map[string]struct {
 		app     string
 		files   map[string]string
 		says    string
-		allowed []string // arguments with which the same run continues
+		allowed []string // further arguments with which setup.sh succeeds; nil: not tested
 	}{
 		"HMA-App with another owner":         {"HMA-App", map[string]string{"owners.app": "99999999-0000-4000-8000-000000000000\n"}, "--hma-app-id " + hmaID, []string{"--hma-app-id", hmaID}},
 		"HMA-App with a second owner":        {"HMA-App", map[string]string{"owners.app": "5d0c1b9e-0000-4000-8000-00000000aaaa\n99999999-0000-4000-8000-000000000000\n"}, "--hma-app-id", nil},

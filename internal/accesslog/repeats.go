@@ -11,8 +11,9 @@ import (
 )
 
 // Limits for the lines of a client that repeats a failing request: a burst,
-// then one line per interval with the number of lines left out. Only a limited
-// number of different requests is counted separately.
+// then one line per interval with the number of lines left out. At most
+// repeatKinds different requests are counted separately. All others with the
+// same reason are counted together.
 const (
 	repeatBurst    = 10
 	repeatInterval = 10 * time.Second
@@ -65,7 +66,7 @@ func (m *repeats) omit(key repeat) bool {
 	line := m.lines[key]
 	if line == nil {
 		if len(m.lines) >= repeatKinds && !m.forget(now) {
-			key = repeat{reason: key.reason} // one counter for all other requests
+			key = repeat{reason: key.reason} // one counter for all other requests with this reason
 		}
 		if line = m.lines[key]; line == nil {
 			line = &repeatedLine{thinning: logging.NewThinning(repeatBurst, repeatInterval)}
@@ -100,8 +101,9 @@ func (m *repeats) report(key repeat, line *repeatedLine) {
 	m.log.Warn("repetitions of a failed request were left out of this log", attrs...)
 }
 
-// forget removes counters that have not been used for so long that they would
-// leave out no line. It reports whether there is room for another counter.
+// forget removes counters that were last used so long ago that a new counter
+// would have the same effect. It reports whether there is room for another
+// counter.
 func (m *repeats) forget(now time.Time) bool {
 	for key, line := range m.lines {
 		if line.omitted == 0 && now.Sub(line.last) > repeatBurst*repeatInterval {

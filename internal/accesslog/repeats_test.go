@@ -126,8 +126,8 @@ func TestRepetitionsOfExchangesThrottling(t *testing.T) {
 }
 
 // TestRepetitionsAreBounded checks that only a limited number of different
-// requests have their own counter, and that all further requests share one
-// counter.
+// requests have their own counter, and that all further requests with the
+// same reason share one counter.
 func TestRepetitionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer

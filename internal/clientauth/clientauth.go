@@ -40,8 +40,9 @@ type Authenticator struct {
 	suspects       *recent[string] // peers with wrong passwords in the last minute
 }
 
-// New returns an Authenticator for the configuration's client users, nil when
-// clients need no credentials. The users' patterns narrow list.
+// New returns an Authenticator for the client users in c. It returns nil when
+// clients need no credentials. list is the allow-list. The patterns of a user
+// narrow it for that user.
 func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 	if c.ClientUsersFile == "" {
 		return nil, nil

@@ -53,7 +53,8 @@ type Report struct {
 	list     *suggest.List // nil without a suggestion
 }
 
-// A Log describes the input.
+// A Log describes the log that was read. Each number counts lines of one kind;
+// requestlog.Facts explains them.
 type Log struct {
 	Lines      int64            `json:"lines"`
 	Requests   int64            `json:"requests"`
@@ -148,7 +149,7 @@ func New(f *requestlog.Facts, s *traffic.Summary, o Options) (*Report, error) {
 	for _, name := range o.Files {
 		r.Files = append(r.Files, printable.Text(name))
 	}
-	used := make(map[string]int) // mailboxes of each client user
+	used := make(map[string]int) // number of mailboxes that each client user has used
 	for i := range s.ByClient {
 		used[s.ByClient[i].Client]++
 	}

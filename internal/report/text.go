@@ -12,11 +12,11 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// maxCell limits a name in a table of the text, in characters.
+// maxCell is the maximum length, in characters, of a name in a table of the text.
 const maxCell = 60
 
-// maxPauses limits the number of gaps in the text. It also limits the number of
-// periods in which hmaproxy did not run.
+// maxPauses is the maximum number of gaps that the text lists. It is also the
+// maximum number of periods without a running hmaproxy that the text lists.
 const maxPauses = 10
 
 // A textWriter collects the text of the report.

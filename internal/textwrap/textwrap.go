@@ -38,9 +38,9 @@ func Fill(text, first, rest string) string {
 	return b.String()
 }
 
-// Lines returns text with the lines that are longer than [Width] columns broken
-// as by Fill. Shorter lines are unchanged. Each part of a broken line begins with
-// the line's indentation, and each part after the first with two more spaces.
+// Lines breaks those lines of text that are longer than [Width] columns, as Fill
+// does. The other lines are unchanged. Each part of a broken line begins with the
+// line's indentation, and each part after the first with two more spaces.
 func Lines(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -153,7 +153,8 @@ func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	return p.decideAddress(r.Value)
 }
 
-// decideAddress decides about an address in the Body.
+// decideAddress decides about an address in the Body. It returns nil if the address
+// is allowed.
 func (p *Policy) decideAddress(address string) *Refusal {
 	_, itself, problem := p.lookUp(ews.Identity{Kind: ews.SmtpAddress, Value: address})
 	switch {
@@ -165,14 +166,14 @@ func (p *Policy) decideAddress(address string) *Refusal {
 	return nil
 }
 
-// decideID decides about an id in the Body. The GUID of the id's mailbox must
-// be on every list that has GUID entries. If the id contains an address, decideID
-// decides about the address. Ids of public folders, of objects of the directory
-// and of subscriptions in an older format are accepted, because they belong to no
-// mailbox. If a list has GUID entries, an id in a form that Exchange reads but does
-// not issue is refused, because regular clients do not send one. With
-// Config.StrictIDs, an id that does not say which mailbox it belongs to is
-// refused.
+// decideID decides about an id in the Body. It returns nil if the id is allowed.
+// The GUID of the id's mailbox must be on every list that has GUID entries. If the
+// id contains an address, decideID decides about the address. Ids of public
+// folders, of objects of the directory and of subscriptions in an older format are
+// accepted, because they belong to no mailbox. If a list has GUID entries, an id in
+// a form that Exchange reads but does not issue is refused, because regular clients
+// do not send one. With Config.StrictIDs, an id that does not say which mailbox it
+// belongs to is refused.
 func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 	switch id.Kind {
 	case ews.IrregularID:

@@ -264,7 +264,8 @@ func TestDecideMailbox(t *testing.T) {
 	}
 }
 
-// TestTextsOfAddresses checks that each mistake has its own text.
+// TestTextsOfAddresses checks that each kind of mistake in an address has its
+// own error text.
 func TestTextsOfAddresses(t *testing.T) {
 	for address, want := range map[string]string{
 		"": "an address is empty",

@@ -32,7 +32,7 @@ const escaping = `SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetH
 	GetNonIndexableItemAnything getNonIndexableItemDetailsRequest
 	AddDelegateRequest adddelegate SUBSCRIBE:Push FindMessageTrackingReportRequest`
 
-// ordinary are operations that most clients need.
+// ordinary are operations that are allowed by default.
 const ordinary = `GetFolder FindItem CreateItem SyncFolderItems GetItem SendItem Subscribe Unsubscribe
 	GetStreamingEvents GetEvents GetUserAvailabilityRequest GetUserOofSettingsRequest
 	SetUserOofSettingsRequest GetDelegate ResolveNames ConvertId GetServerTimeZones

@@ -64,8 +64,8 @@ func newTestVault(t *testing.T) *vault {
 	return &vault{k, t, cert, k.Upload("HMA-Cert", cert)}
 }
 
-// token returns a token of the application. edit, which may be nil, changes the
-// claims before it is signed.
+// token returns a token of the application. edit changes the claims before the
+// token is signed; nil changes nothing.
 func (v *vault) token(edit func(claims map[string]any)) string {
 	v.t.Helper()
 	claims := map[string]any{
