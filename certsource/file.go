@@ -56,11 +56,10 @@ func NewFile(cfg FileConfig) (*File, error) {
 }
 
 // Certificates reads the file and returns its certificate. If an earlier call has
-// read another certificate, the previous certificate follows. The package
-// comment explains list and error: when the file has become unreadable or
-// broken, the last good list is returned with the error. Certificates returns
-// when ctx ends, and after at most 10 seconds, even if the file system does not
-// respond.
+// read another certificate, the previous certificate follows. When the file has
+// become unreadable or broken, Certificates returns the last good list with the
+// error; see the package comment. Certificates returns when ctx ends, and after
+// at most 10 seconds, even if the file system does not respond.
 func (f *File) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	cert, failure := f.read(ctx)
 	f.mu.Lock()

@@ -46,10 +46,11 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 // which needs the permission secrets/list. Without that permission it returns
 // the newest version alone, and logs this once.
 //
-// The package comment explains list and error. When the vault cannot be
-// reached, Certificates returns the list of the previous poll. When the newest
-// version is unusable, the list holds older versions if they can be found. For
-// a disabled version, Key Vault does not name the previous version.
+// The package comment explains how the returned list and error are related.
+// When the vault cannot be reached, Certificates returns the list of the
+// previous poll. When the newest version is unusable, the list holds older
+// versions if they can be found. For a disabled version, Key Vault does not
+// name the previous version.
 //
 // With AuthSecret every poll logs in, so an expired client secret causes an
 // error at the next poll.
@@ -87,7 +88,7 @@ func (k *KeyVault) poll(ctx context.Context) *Error {
 	w := &walk{versions: &k.versions, s: s, seen: map[string]*version{}, rejected: map[string]bool{}}
 	found, failure := w.run(ctx)
 	if len(w.seen) > 0 {
-		k.client.keep(s) // the session has logged in
+		k.client.keep(s) // only a session that has logged in is kept
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -141,8 +141,9 @@ func TestParseBad(t *testing.T) {
 	}
 }
 
-// TestParsePFXWithLeafLast makes a PFX in which the leaf is last. OpenSSL and
-// keytool always write the leaf first, but other programs may not.
+// TestParsePFXWithLeafLast checks that Parse reads a PFX in which the leaf is
+// the last certificate. OpenSSL and keytool always write the leaf first, but
+// other programs may not.
 func TestParsePFXWithLeafLast(t *testing.T) {
 	b, e := read(fixture(t, "good/leaf-last.pem"), "")
 	if e != nil {

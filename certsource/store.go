@@ -187,9 +187,10 @@ func newStore(cfg StoreConfig) (*Store, error) {
 	return s, nil
 }
 
-// Certificates reads the store and returns the selected certificate or, with a
-// subject, the newest valid certificates, at most two. The package comment explains how
-// the returned list and error are related. Certificates returns when ctx ends, and after at most 10 seconds.
+// Certificates reads the store and returns the selected certificate or, with a subject,
+// the newest valid certificates, at most two. The package comment explains how the
+// returned list and error are related. Certificates returns when ctx ends, and after at
+// most 10 seconds.
 func (s *Store) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	entries, failure, ok := s.content.do(ctx)
 	switch {

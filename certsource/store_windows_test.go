@@ -85,7 +85,8 @@ func removeFromMy(t *testing.T, der []byte) {
 	}
 }
 
-// signs checks that Sign makes signatures of both kinds, and verifies them.
+// signs checks that the private key of s makes PS256 and RS256 signatures. Sign
+// itself verifies them.
 func signs(t *testing.T, s *Store) {
 	t.Helper()
 	list, err := s.Certificates(t.Context())

@@ -110,8 +110,9 @@ func isFolder(all fstest.MapFS, name string) bool {
 	return err == nil && info.IsDir()
 }
 
-// sources returns the string literals that the program may print, from Go files
-// that are not tests.
+// sources returns the text of the Go files in folders, by path, without
+// comments and without test files. It contains every string literal that the
+// program may print.
 func sources(t *testing.T, folders ...string) map[string]string {
 	t.Helper()
 	comment := regexp.MustCompile(`(?m)//.*$`)

@@ -81,9 +81,9 @@ func TestVariablesOfDeployExist(t *testing.T) {
 	}
 }
 
-// commandLine matches a call of the program and captures its arguments: in code
-// of Markdown, with or without sudo and variables; by its path; and as a list
-// in JSON or YAML.
+// commandLine matches a call of the program and captures its arguments. The
+// call may be code in Markdown, with or without sudo and variables. It may also
+// be a call by path, or a list in JSON or YAML.
 var commandLine = regexp.MustCompile(`(?m)(?:(?:^ {4}(?:sudo )?(?:[A-Z_]+=\S+ )*(?:\./)?|run --rm --no-deps |/)hmaproxy|hmaproxy\.exe)['",]* ([a-z-][^#|<>\n\x60]*)`)
 
 // TestCommandLinesOfDeployWork checks that the program has every command and

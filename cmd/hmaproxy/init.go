@@ -264,8 +264,8 @@ func inOrder(names []string) []string {
 	return names
 }
 
-// checkSettings loads the content of a file of settings as serve will, and prints
-// its warnings.
+// checkSettings checks text, the content of a settings file, as the command serve
+// will. It prints the warnings to w.
 func checkSettings(text string, w io.Writer) error {
 	entries, err := config.ParseEnvFile([]byte(text), nil)
 	if err != nil {

@@ -58,8 +58,8 @@ func run(ctx context.Context, args, environ []string, io stdio) error {
 	case len(inv.args) > c.maxArgs:
 		return usageError{fmt.Errorf("%s: unexpected argument %q; run hmaproxy %s -help", c.name, inv.args[c.maxArgs], c.name)}
 	}
-	// policy and report parse flags after arguments themselves, and return
-	// flag.ErrHelp for -h.
+	// The commands policy and report parse the flags that follow their
+	// arguments. For -h they return flag.ErrHelp.
 	if err = c.run(ctx, inv); errors.Is(err, flag.ErrHelp) {
 		_, err = io.out.Write(c.help())
 	}

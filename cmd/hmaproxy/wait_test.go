@@ -53,8 +53,9 @@ func TestWaitWithoutAnyResponse(t *testing.T) {
 	}
 }
 
-// TestProbesReadTheAddressAsServeDoes checks that blanks and carriage returns
-// around the value of HMA_ADMIN_LISTEN are ignored, as serve ignores them.
+// TestProbesReadTheAddressAsServeDoes checks that the commands health and wait ignore
+// blanks and carriage returns around the value of HMA_ADMIN_LISTEN, as the command
+// serve does.
 func TestProbesReadTheAddressAsServeDoes(t *testing.T) {
 	address := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	for _, command := range []string{"health", "wait"} {

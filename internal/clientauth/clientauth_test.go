@@ -162,8 +162,8 @@ func known(t testing.TB, a *Authenticator, name, password string) bool {
 	return err == nil
 }
 
-// slowly makes each comparison with the current users take half a second, and
-// counts the comparisons.
+// slowly changes a: each comparison with a password of the current users takes
+// half a second longer. It returns the counter of these comparisons.
 func slowly(a *Authenticator) (comparisons *atomic.Int64) {
 	comparisons = new(atomic.Int64)
 	compare := a.users.Load().compare

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A recent holds keys for a limited time. It is safe for concurrent use.
+// A recent is a set of keys that expire. It is safe for concurrent use.
 type recent[K comparable] struct {
 	ttl   time.Duration // time for which a key is kept, from the last add or renew
 	limit int           // limit for the number of keys
@@ -18,7 +18,8 @@ func newRecent[K comparable](ttl time.Duration, limit int) *recent[K] {
 	return &recent[K]{ttl: ttl, limit: limit, until: make(map[K]time.Time)}
 }
 
-// renew reports whether k is held, and extends its time.
+// renew reports whether k was added and has not expired. If so, renew starts its
+// time from the beginning.
 func (r *recent[K]) renew(k K) bool {
 	now := time.Now()
 	r.mu.Lock()
@@ -30,7 +31,7 @@ func (r *recent[K]) renew(k K) bool {
 	return true
 }
 
-// has reports whether k is held.
+// has reports whether k was added and has not expired.
 func (r *recent[K]) has(k K) bool {
 	now := time.Now()
 	r.mu.Lock()

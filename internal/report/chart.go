@@ -21,13 +21,13 @@ type chart struct {
 	bars   []webpage.Bar
 	gaps   []webpage.Bar
 	sums   [outcome.Count]int64 // in the order of outcome.All
-	top    int64                // number of requests at the full height
+	top    int64                // number of requests that a column of the full height shows
 	first  string
 	last   string
-	column string // length of time of a column, in words
+	column string // period that one column covers, in words
 }
 
-// columnLengths returns the possible lengths of time of a column.
+// columnLengths returns the periods that a column may cover.
 func columnLengths() []time.Duration {
 	const h, day = time.Hour, 24 * time.Hour
 	return []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, h, 3 * h, 6 * h, 12 * h, day, 7 * day, 28 * day, 91 * day, 365 * day}

@@ -186,7 +186,8 @@ func (p *pageWriter) cards() {
 // A column is a column of a table: its title and its CSS class.
 type column struct{ title, class webpage.Markup }
 
-// table writes a section with a table. cells returns the texts of a row.
+// table writes a section with a table of n rows. cells returns the texts of
+// row i.
 func (p *pageWriter) table(title webpage.Markup, n int, columns []column, cells func(i int) []string) {
 	p.Markup("<section class=\"requests\">\n  <h2>")
 	p.Markup(title)

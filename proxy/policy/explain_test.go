@@ -32,7 +32,7 @@ func TestExplainNamesTheEntry(t *testing.T) {
 		name    string
 		policy  *policy.Policy
 		id      ews.Identity
-		entries []string // "" if no entry matches
+		entries []string // wanted entry of each list; "" if no entry of the list matches
 		problem bool
 	}{
 		{"an entry, in the list's spelling", base, smtp("ALICE@contoso.com"), []string{"Alice@contoso.com"}, false},

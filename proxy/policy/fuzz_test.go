@@ -12,8 +12,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// FuzzAllowed looks a name up in a list with one address and in a list with one
-// wildcard. It checks the allowed names without the policy's code.
+// FuzzAllowed decides about a name with a list of one address and with a list
+// of one wildcard. It uses code of its own to check that the list matches each
+// allowed name.
 func FuzzAllowed(f *testing.F) {
 	for _, value := range []string{
 		"alice@contoso.com", "ALICE@CONTOSO.COM", "bob@contoso.com", "alice@conto\u017fo.com", "\u212a@contoso.com",

@@ -38,7 +38,7 @@ func mustNew(t testing.TB, config policy.Config) *policy.Policy {
 	return p
 }
 
-// allowing returns a policy that has only a list.
+// allowing returns a policy with the allow-list list and no other setting.
 func allowing(t testing.TB, list string) *policy.Policy {
 	t.Helper()
 	return mustNew(t, policy.Config{Allowed: mustPatterns(t, list)})

@@ -16,8 +16,8 @@ const (
 	bobGUID     = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 )
 
-// idOf returns a reference by the id of an object in the mailbox with this
-// GUID.
+// idOf returns a reference to an object in the mailbox with the given GUID. The
+// reference contains the id of the object.
 func idOf(t testing.TB, guid string) ews.Reference {
 	t.Helper()
 	g, err := ews.ParseGUID(guid)
