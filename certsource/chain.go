@@ -21,9 +21,9 @@ const minKeyBits = 2048
 // maxChain limits the number of certificates in a chain, including the leaf.
 const maxChain = 10
 
-// Thumbprints returns the hashes of the DER by which administrators and portals
-// identify a certificate, in upper-case hexadecimal: SHA-1, which the Azure
-// portal shows, and SHA-256.
+// Thumbprints returns the SHA-1 and SHA-256 hashes of the DER of a certificate,
+// in upper-case hexadecimal. Administrators and portals identify a certificate
+// by these hashes; the Azure portal shows the SHA-1 hash.
 func Thumbprints(cert *x509.Certificate) (sha1Hex, sha256Hex string) {
 	// SHA-1 only names the certificate here, so FIPS 140-3 does not concern it.
 	fips140.WithoutEnforcement(func() { sha1Hex = fmt.Sprintf("%X", sha1.Sum(cert.Raw)) })

@@ -11,7 +11,7 @@
 //
 // # What Certificates returns
 //
-// The sources of certificates have the same method,
+// Every source of certificates has the method
 //
 //	Certificates(ctx context.Context) ([]*tls.Certificate, error)
 //

@@ -50,5 +50,5 @@ func ExampleNewKeyVault() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_ = src.Certificates // poll it
+	_ = src.Certificates // call this method regularly
 }

@@ -11,7 +11,8 @@ import (
 	"hmaproxy/internal/ewstest"
 )
 
-// logLine returns the first log line with a message.
+// logLine returns the fields of the first log line with the given message,
+// nil if there is none.
 func (p *testProcess) logLine(message string) map[string]any {
 	p.t.Helper()
 	for line := range strings.Lines(p.log()) {

@@ -14,8 +14,8 @@ import (
 	"hmaproxy/internal/release"
 )
 
-// archive returns the files of an archive, with an empty program for each
-// platform.
+// archive returns the files of a release archive. The programs in it are empty
+// files.
 func archive(t *testing.T) fstest.MapFS {
 	t.Helper()
 	root := filepath.Join("..", "..")

@@ -163,7 +163,8 @@ func (p *testProcess) log() string {
 	return p.output.String()
 }
 
-// probe returns status and text of an admin endpoint.
+// probe requests an admin endpoint and returns the status and the text of the
+// response. Without a response it returns 0 and the text of the error.
 func (p *testProcess) probe(what string) (int, string) {
 	resp, err := http.Get("http://" + p.admin + "/" + what)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A managed is a service under the service manager of the test.
+// managed is a running service whose service manager is the test.
 type managed struct {
 	controls chan control
 	mu       sync.Mutex
@@ -22,8 +22,8 @@ type managed struct {
 	err      error
 }
 
-// manage starts a service. After synctest.Wait, reported holds all
-// reports to the manager.
+// manage starts the function serve as a service. After synctest.Wait, the
+// field reported contains all states that the service has reported.
 func manage(serve func(context.Context, supervision) error) *managed {
 	m := &managed{controls: make(chan control), ended: make(chan struct{})}
 	go func() {

@@ -66,7 +66,7 @@ func installService(envFile string) error {
 		DelayedAutoStart: true, // start after other services, when the network is up
 		ErrorControl:     mgr.ErrorNormal,
 		ServiceStartName: `NT SERVICE\` + serviceName,
-		SidType:          windows.SERVICE_SID_TYPE_UNRESTRICTED, // files can be restricted to this service
+		SidType:          windows.SERVICE_SID_TYPE_UNRESTRICTED, // with its own SID, the service can be given access to a file that other services cannot read
 		DisplayName:      "hmaproxy",
 		Description:      "Lets Exchange Web Services clients without modern authentication reach Exchange Server.",
 	}, "service", "run", "-env-file", envFile)

@@ -14,10 +14,10 @@ import (
 
 var place = []string{"-g", "mail", "-l", "westeurope"}
 
-// TestCarelessArguments checks that arguments that look like a mistake are
-// refused before az is called. An empty value comes from a variable that is not
-// set. Without its tenant, allow-list or file, the run would continue with less
-// protection.
+// TestCarelessArguments checks that arguments that look like a mistake are refused
+// before az is called. The usual cause of an empty value is a shell variable that
+// is not set. If setup.sh accepted an empty tenant, allow-list or file, it would
+// continue with less protection.
 func TestCarelessArguments(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
@@ -56,8 +56,9 @@ func TestGitBash(t *testing.T) {
 	}
 }
 
-// TestRefusedBeforeAnyChange checks that each reason to end the run is found
-// before anything is changed, and that a list that cannot be read ends the run.
+// TestRefusedBeforeAnyChange checks that setup.sh finds each reason to end before
+// it changes anything. It must also end if something that it has to check cannot be
+// read.
 func TestRefusedBeforeAnyChange(t *testing.T) {
 	const foreignApp = "99999999-0000-4000-8000-000000000000\n"
 	vault := map[string]string{"vault": "true\n"}
@@ -230,8 +231,8 @@ func TestSecretThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestNotesGo checks that the comment that replaces a missing setting is
-// removed when the setting is added.
+// TestNotesGo checks that setup.sh writes a comment in place of a missing setting,
+// and removes the comment when it adds the setting.
 func TestNotesGo(t *testing.T) {
 	t.Parallel()
 	n, file := newTenant(t), filepath.Join(t.TempDir(), "hmaproxy.env")
@@ -246,8 +247,9 @@ func TestNotesGo(t *testing.T) {
 	}
 }
 
-// TestRemainingSteps checks that, at its end, the output names each step that
-// the caller may not do, with a command, and that the other steps are done.
+// TestRemainingSteps checks what setup.sh does if the caller may not do one of its
+// steps. It does the other steps, ends with an error, and says how the remaining
+// step can be done.
 func TestRemainingSteps(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string

@@ -65,7 +65,7 @@ func unmatchable(cost int) []byte {
 	return fmt.Appendf(nil, "$2a$%02d$%s", cost, strings.Repeat(".", 22+31))
 }
 
-// A user is one entry of the file.
+// A user is one entry of the users file.
 type user struct {
 	hash     []byte
 	cost     int

@@ -41,7 +41,7 @@ type Report struct {
 	Clients    []Row       `json:"clients"`
 	Operations []Row       `json:"operations"`
 	Mailboxes  []Row       `json:"mailboxes"`
-	ByClient   []Row       `json:"mailboxes_by_client,omitempty"` // with client users only
+	ByClient   []Row       `json:"mailboxes_by_client,omitempty"` // empty if no client has a user name
 	Problems   []Problem   `json:"problems"`
 	Notes      []string    `json:"notes"`
 	Suggestion *Suggestion `json:"suggestion,omitempty"`

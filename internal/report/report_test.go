@@ -74,9 +74,9 @@ func TestOutputFormats(t *testing.T) {
 	}
 }
 
-// withoutStyle removes the style sheet from a page, which it shares with the
-// status page. It checks that the page's policy allows that style sheet and
-// nothing else.
+// withoutStyle removes the page's style sheet, which is also that of the status
+// page. It checks that the page's policy allows that style sheet and nothing
+// else.
 func withoutStyle(t *testing.T, page string) string {
 	t.Helper()
 	before, rest, _ := strings.Cut(page, "<style>")

@@ -75,8 +75,8 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestGUIDEntriesAllowNoImpersonation checks that an entry for ids allows no
-// impersonation.
+// TestGUIDEntriesAllowNoImpersonation checks that an entry guid:… allows no
+// impersonation. Such an entry is only for ids in a Body.
 func TestGUIDEntriesAllowNoImpersonation(t *testing.T) {
 	p := allowing(t, "guid:"+aliceGUID)
 	for kind := ews.PrimarySmtpAddress; kind <= ews.SID; kind++ {

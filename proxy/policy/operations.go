@@ -79,7 +79,7 @@ func ParseOperations(text string) (Operations, error) {
 // An operationParser collects the entries of a list of operations.
 type operationParser struct {
 	Operations
-	known, refused map[string]string // names by key
+	known, refused map[string]string // names by operationKey
 }
 
 // lift adds an entry that began with "+". It returns what is wrong with the

@@ -135,7 +135,7 @@ func (t *Tokens) issue(g *grant) (token string, fields map[string]any, err error
 		t.edit(claims)
 	}
 	t.mu.Unlock()
-	seconds := int(lifetime/time.Second) - 1 // one second less than the lifetime: all traces have 3599
+	seconds := int(lifetime/time.Second) - 1 // one second less than the lifetime: Entra ID sends 3599 for a lifetime of one hour
 	fields = map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds}
 	if refreshIn {
 		fields["refresh_in"] = seconds / 2
