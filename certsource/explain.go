@@ -32,8 +32,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 		e.Status, e.Code = login.RawResponse.StatusCode, entraCode(login.RawResponse)
 		e.Remedy = entraRemedy(e, cfg.Auth, s)
 	case failure != nil && host != cfg.Vault.Host && (cfg.Auth == AuthManaged || cfg.Auth == AuthDefault):
-		// These credentials try several endpoints. The failure of the last
-		// endpoint is not the cause.
+		// These credentials try several endpoints. So the failure of the last
+		// endpoint is not the cause, and e must not contain it.
 		logIn(cfg, e, "")
 		e.Code, e.Remedy = CodeNoCredential, loginRemedy(cfg.Auth)
 	case failure != nil:

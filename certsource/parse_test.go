@@ -48,8 +48,9 @@ func fixture(t testing.TB, path string) []byte {
 	return data
 }
 
-// refusedByFIPS reports whether a PFX was refused because FIPS 140-3 is
-// enforced.
+// refusedByFIPS reports whether err is a refusal because FIPS 140-3 is
+// enforced. It fails the test if this contradicts the algorithms in the file
+// name.
 func refusedByFIPS(t *testing.T, name string, err error) bool {
 	t.Helper()
 	var e *Error

@@ -44,7 +44,8 @@ func TestCommandHelp(t *testing.T) {
 	}
 }
 
-// TestHelpAfterAnArgument covers the commands whose flags may follow arguments.
+// TestHelpAfterAnArgument checks that -h and -help after an argument print the
+// help of the command. It tests the commands whose flags may follow arguments.
 func TestHelpAfterAnArgument(t *testing.T) {
 	for _, args := range [][]string{{"policy", "test", "-h"}, {"policy", "check", "alice@contoso.com", "-help"}, {"report", "hmaproxy.log", "-h"}} {
 		if got, want := output(t, args...), output(t, "help", args[0]); got != want {

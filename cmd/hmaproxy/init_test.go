@@ -139,9 +139,10 @@ func TestInitOverwritesNothing(t *testing.T) {
 	}
 }
 
-// TestInitOfExistingFile checks that init fills in a file that sets nothing,
-// such as the file that a deb or rpm package installs, and keeps the file's
-// mode. init does not change any other existing file.
+// TestInitOfExistingFile checks that the command init writes the settings to an
+// existing file that sets nothing, such as the file that a deb or rpm package
+// installs. It keeps the file's mode. It does not change a file that has other
+// content or that every user can open.
 func TestInitOfExistingFile(t *testing.T) {
 	example, err := os.ReadFile("../../deploy/hmaproxy.env.example")
 	if err != nil {

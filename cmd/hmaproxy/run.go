@@ -28,10 +28,10 @@ type invocation struct {
 	stdio
 }
 
-// run executes the command line args, without the program's name, with the
-// environment environ. It returns when the command has ended. The command serve
-// ends when ctx ends. The caller prints the error. exitCode derives the exit
-// code from the error.
+// run executes a command line. args are its words without the program's name,
+// and environ is the environment. It returns when the command has ended. The
+// command serve ends when ctx ends. The caller prints the error. exitCode
+// derives the exit code from the error.
 func run(ctx context.Context, args, environ []string, io stdio) error {
 	name, rest := "serve", args
 	switch {

@@ -36,8 +36,8 @@ type Authenticator struct {
 	key    [sha256.Size]byte // key of the fingerprints, new in every process
 	users  atomic.Pointer[users]
 
-	fresh, suspect *queue          // queues for peers without and with wrong passwords in the last minute
-	suspects       *recent[string] // peers with wrong passwords in the last minute
+	fresh, suspect *queue          // suspect is the queue for peers that sent a wrong password in the last minute, fresh for all other peers
+	suspects       *recent[string] // peers that sent a wrong password in the last minute
 }
 
 // New returns an Authenticator for the client users in c. It returns nil when

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s with every character that is not printable as a visible escape,
-// such as \x1b or \u202e. The result is one line, and harmless on a terminal.
+// Text replaces every character of s that is not printable by a visible escape,
+// such as \x1b or \u202e. The result is one line and is harmless on a terminal.
 // Texts in an unknown character set are ASCII here, because package proxy keeps
 // only their ASCII characters.
 func Text(s string) string {

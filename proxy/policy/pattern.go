@@ -36,8 +36,8 @@ const (
 	guidPrefix     = "guid:"
 )
 
-// maxProblems limits the number of reported problems, because a file may not be
-// a list at all.
+// maxProblems limits the number of reported problems, because a file may contain
+// something other than a list.
 const maxProblems = 100
 
 // String returns the pattern in the form that ParsePatterns reads.
@@ -159,9 +159,9 @@ func parsePattern(entry string) (Pattern, string) {
 	return Pattern{smtpForm, entry}, addressProblem(entry)
 }
 
-// formProblem recognises text that was copied from another program and is not
-// an entry: several addresses in one entry, an address with its display name, a
-// column of CSV.
+// formProblem returns what is wrong with text that is not an entry but is often
+// used as one, or "". Examples are several addresses in one entry, an address
+// with its display name, and an address in quotes.
 func formProblem(entry string) string {
 	switch {
 	case strings.Contains(entry, ";"):

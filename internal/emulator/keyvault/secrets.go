@@ -21,7 +21,7 @@ type Secrets struct {
 	previous bool
 }
 
-// A secretVersion is a plain secret, or one that belongs to a certificate.
+// A secretVersion is a version of a plain secret or of the secret of a certificate.
 type secretVersion struct {
 	name, id         string
 	value            string // value of a plain secret
