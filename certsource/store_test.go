@@ -42,7 +42,7 @@ type entryDouble struct {
 	encoded []byte
 	private *rsa.PrivateKey
 	salt    int
-	err     error // error of key
+	err     error // error that the method key returns
 	signErr error
 	opened  int
 }

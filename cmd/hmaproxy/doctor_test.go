@@ -131,9 +131,9 @@ func TestDoctorEnvFile(t *testing.T) {
 	}
 }
 
-// TestDoctorTimeout checks, over real sockets, that doctor ends after -timeout
-// although Exchange does not respond. The check of Exchange is reported as not
-// run.
+// TestDoctorTimeout checks, over real sockets, that the command doctor ends
+// after -timeout although Exchange does not respond. The check of Exchange is
+// reported as not run.
 func TestDoctorTimeout(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Hang: true})

@@ -54,7 +54,8 @@ type question struct {
 	secret bool
 }
 
-// questions returns the questions of init, in the order of Microsoft's guide.
+// questions returns the questions of the command init, in the order of
+// Microsoft's guide.
 func questions() []question {
 	has := func(names ...string) func(map[string]string) bool {
 		return func(values map[string]string) bool {

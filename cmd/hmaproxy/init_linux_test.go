@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestInitOnATerminal checks that init repeats a question after a value of the
-// wrong form, and that the terminal does not show the secret.
+// TestInitOnATerminal checks that the command init repeats a question after a
+// value of the wrong form, and that the terminal does not show the secret.
 func TestInitOnATerminal(t *testing.T) {
 	person, program := terminals(t)
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")

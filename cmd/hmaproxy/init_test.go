@@ -19,14 +19,15 @@ const (
 	vaultGUID  = "9b1d7a52-3c44-4f0b-8f5e-7a2c1d0e6f22"
 )
 
-// allAnswers are the lines to type at the questions of init, in their order.
+// allAnswers are the lines to type at the questions of the command init, in their
+// order.
 var allAnswers = []string{
 	"https://mail.contoso.com", "", tenantGUID, appGUID, "https://contoso.vault.azure.net", "", vaultGUID, "canary~secret", "sync@contoso.com, *@rooms.contoso.com",
 }
 
-// runInitCommand runs init with values as the lines of standard input. It returns
-// the path and the content of the file that init wrote, everything that was printed,
-// and the error.
+// runInitCommand runs the command init with values as the lines of standard input.
+// It returns the path and the content of the file that the command wrote,
+// everything that was printed, and the error.
 func runInitCommand(t *testing.T, values, environ []string, args ...string) (file, text, printed string, err error) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "hmaproxy.env")

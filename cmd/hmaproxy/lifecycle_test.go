@@ -308,8 +308,8 @@ func TestClosedLogPipe(t *testing.T) {
 	}
 }
 
-// TestSecretInAReadableFile checks that serve and doctor warn about a secret in
-// a file that other users can read.
+// TestSecretInAReadableFile checks that the commands serve and doctor warn about a
+// secret in a file that other users can read.
 func TestSecretInAReadableFile(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")

@@ -98,8 +98,8 @@ func TestReportAndPolicyCommands(t *testing.T) {
 	}
 }
 
-// TestSuggestionPassesItsOwnTest checks that the list that report suggests
-// refuses no request that has succeeded.
+// TestSuggestionPassesItsOwnTest checks that the allow-list that "report
+// -suggest" makes from a log refuses no request of that log that has succeeded.
 func TestSuggestionPassesItsOwnTest(t *testing.T) {
 	log := writeText(t, aLog)
 	list := writeText(t, output(t, "report", "-suggest", log))

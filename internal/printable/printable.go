@@ -68,8 +68,8 @@ func Cell(s string) string {
 	return s
 }
 
-// Short returns Text(s), shortened to the number of characters in most. A
-// shortened text ends with "…".
+// Short returns Text(s). If the text is longer than the argument most, in
+// characters, Short shortens it to that length; it then ends with "…".
 func Short(s string, most int) string {
 	s = Text(s)
 	if utf8.RuneCountInString(s) <= most {

@@ -119,8 +119,9 @@ func TestSystemMailboxes(t *testing.T) {
 	}
 }
 
-// TestContainsGUID tests each byte in a row of hexadecimal digits, and a GUID with
-// each dash in another place.
+// TestContainsGUID tests the two forms that containsGUID finds. In a row of
+// digits, it tests each byte in place of one digit. In a text with four dashes, it
+// tests other characters in place of each dash.
 func TestContainsGUID(t *testing.T) {
 	row := func(n int) []byte { return bytes.Repeat([]byte{'4'}, n) }
 	for c := range 0x100 {

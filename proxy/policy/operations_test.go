@@ -17,8 +17,8 @@ func call(operation string) *ews.Request {
 	return m
 }
 
-// escaping are the operations that the design refuses by default, some in
-// spellings that a lenient reader might accept.
+// escaping are operations that are refused by default. Some are in spellings
+// that a lenient parser might accept.
 const escaping = `SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetHoldOnMailboxes
 	GetDiscoverySearchConfiguration GetNonIndexableItemDetails GetNonIndexableItemStatistics
 	StartSearchSession ExecuteSearch GetSearchSuggestions ExecuteDiagnosticMethod

@@ -136,15 +136,15 @@ func (d *Directory) AddResource(uri string, assignmentRequired bool) {
 	d.resources[uri] = &resource{assignmentRequired}
 }
 
-// RemoveResource removes a service principal name. Emulator.Resource returns the
-// name of Exchange.
+// RemoveResource removes a service principal name. The name of Exchange is the
+// result of Emulator.Resource.
 func (d *Directory) RemoveResource(uri string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.resources[uri] = nil
 }
 
-// snapshot returns a copy of an application, which the caller can read without
+// snapshot returns a copy of an application. The caller can read the copy without
 // the lock. It returns false if the application does not exist.
 func (d *Directory) snapshot(appID string) (application, bool) {
 	d.mu.Lock()
