@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// testKey returns one of the fixtures' keys, because making a key takes long.
+// testKey returns the private key in the fixture path. Tests use the keys of
+// fixtures, because generating a key takes long.
 func testKey(t *testing.T, path string) *rsa.PrivateKey {
 	t.Helper()
 	for rest := fixture(t, path); ; {

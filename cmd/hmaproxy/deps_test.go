@@ -86,9 +86,10 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// TestPublicPackagesAreIndependent checks that proxy, token and certsource
-// import no other package of this module, except for helpers that import the
-// standard library only.
+// TestPublicPackagesAreIndependent checks that the packages proxy, token and
+// certsource import no other package of this module, except for helpers that
+// import only the standard library. It also checks that internal/emulator
+// imports only the standard library and internal/memnet.
 func TestPublicPackagesAreIndependent(t *testing.T) {
 	leaves := []string{"hmaproxy/internal/ascii", "hmaproxy/internal/nearest", "hmaproxy/internal/printable", "hmaproxy/internal/retryafter"}
 	for _, leaf := range leaves {

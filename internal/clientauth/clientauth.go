@@ -97,11 +97,12 @@ func (a *Authenticator) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// widened returns the number, from 1, of the first user who can open every
-// mailbox after a reload and could not before; 0 if no user can. The caller has
-// no global allow-list. The user that is found had patterns before the reload, or
-// is new and all users had patterns before. Errors contain the number instead of
-// the name, because /ready shows errors to any client.
+// widened compares the users before and after a reload. It returns the number,
+// from 1, of the first user who can open every mailbox after the reload and could
+// not before; 0 if there is no such user. It is called only if there is no
+// allow-list. The user that is found had patterns before the reload, or is new
+// and all users had patterns before. Errors contain the number instead of the
+// name, because /ready shows errors to any client.
 func widened(before, after config.ClientUsers) int {
 	narrowed := make(map[string]bool, len(before))
 	for _, u := range before {

@@ -79,7 +79,9 @@ func hourChart(r *Report) chart {
 	return stack(columns, func(i int) string { return time.Date(2026, 1, 1, i, 0, 0, 0, time.UTC).Format("15:04") })
 }
 
-// stack makes columns from counts in the order of outcome.All.
+// stack returns a chart with a column for each element of columns. An element
+// contains the number of requests of each outcome, in the order of outcome.All.
+// title returns the period of column i as text.
 func stack(columns [][outcome.Count]int64, title func(int) string) chart {
 	var c chart
 	for _, column := range columns {

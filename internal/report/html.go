@@ -139,7 +139,7 @@ func (p *pageWriter) chart(title webpage.Markup, about string, c *chart, first, 
 	p.Markup("</span></p>\n  </figure>\n")
 }
 
-// term writes an entry of a list.
+// term writes an entry of a definition list: a term and its text.
 func (p *pageWriter) term(term webpage.Markup, text string) {
 	p.Markup("      <dt>")
 	p.Markup(term)

@@ -11,8 +11,8 @@ type Decision struct {
 	// login name or the default mailbox. It is zero if there is no usable name.
 	Identity ews.Identity
 
-	// Injected reports that the client named no mailbox, so the identity must
-	// be added to the head.
+	// Injected reports that the client named no mailbox, so the identity must be
+	// added to the head of the request.
 	Injected bool
 
 	// Operation is the operation that the request calls.
@@ -27,8 +27,8 @@ func injected(address string) ews.Identity {
 	return ews.Identity{Kind: ews.SmtpAddress, Value: address}
 }
 
-// Decide decides about r, the head of a request, which must not be nil. login
-// is the client's Basic user name, "" if it sent none.
+// Decide decides about r, the content of the head of a request (see ews.Request). r
+// must not be nil. login is the client's Basic user name, "" if it sent none.
 //
 // Without a list Decide refuses a request only if the proxy must add an identity
 // and there is none (Refusal.Always). A mailbox that the client names is accepted,
@@ -59,8 +59,8 @@ func (p *Policy) Decide(r *ews.Request, login string) (Decision, *Refusal) {
 	return decision, refusal
 }
 
-// refuse returns the first refusal of a head, in the order of Decide's
-// documentation.
+// refuse returns the first refusal of the checks that Decide describes, in that
+// order, or nil. mailbox is the refusal of the mailbox, or nil.
 func (p *Policy) refuse(r *ews.Request, operation rule, mailbox *Refusal) *Refusal {
 	if !p.Limited() || mailbox != nil && mailbox.Always() {
 		return mailbox

@@ -221,7 +221,7 @@ func newOperationTable(o Operations) operationTable {
 }
 
 // maxOperation is greater than the length of any known name. A longer name is
-// refused in a list. In a request it is ews.OtherOperation.
+// refused in a list. A longer name in a request counts as ews.OtherOperation.
 const maxOperation = 64
 
 // find returns the rule for a request's operation. For an unknown operation the

@@ -17,7 +17,7 @@ type Config struct {
 	// nil.
 	Empty bool
 
-	Allowed     []Pattern  // the allow-list; nil: there is no list, every mailbox is allowed; a list without entries that is not nil is an error unless Empty is set
+	Allowed     []Pattern  // the allow-list; nil: there is no list, every mailbox is allowed; a list that is not nil must have an entry, unless Empty is set
 	Audit       bool       // refusals are only reported; needs a list
 	Targets     bool       // also decide about the mailboxes that a Body acts on; needs a list
 	PrimaryOnly bool       // send every allowed SMTP address as PrimarySmtpAddress, which Exchange refuses for an alias; needs a list
