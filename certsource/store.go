@@ -225,9 +225,9 @@ func (s *Store) load(reader storeReader) ([]storeEntry, *Error) {
 	return entries, nil
 }
 
-// take selects certificates from the content of the store and puts them in
-// s.good. The error is about the newest of the selected certificates, or says
-// that no certificate was selected.
+// take selects certificates from the content of the store and puts the usable ones in
+// s.good. If none is usable, it does not change s.good. The error is about the newest
+// of the selected certificates, or says that no certificate was selected.
 func (s *Store) take(entries []storeEntry) *Error {
 	found := s.selected(entries)
 	if len(found) == 0 {
@@ -300,8 +300,8 @@ func (s *Store) matches(leaf *x509.Certificate) bool {
 	return sameName(s.subject, subject)
 }
 
-// open returns the certificate with a signer. A known certificate keeps its
-// pointer and its key handle.
+// open returns the certificate with a signer. For a certificate that is in s.good it
+// returns the pointer from s.good, so the key handle stays the same.
 func (s *Store) open(f foundEntry) (*tls.Certificate, *Error) {
 	if e := dateError(f.leaf); e != nil {
 		return nil, e.about("read store", s.name(), "")

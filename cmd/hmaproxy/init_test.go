@@ -220,8 +220,8 @@ func TestPackageIsNotConfigured(t *testing.T) {
 	}
 }
 
-// TestUnitOfPackages checks some lines of the packages' unit, which is made from
-// the unit of deploy/systemd.
+// TestUnitOfPackages checks some lines of the packages' systemd unit, which is
+// made from the unit in deploy/systemd.
 func TestUnitOfPackages(t *testing.T) {
 	unit, err := os.ReadFile("../../deploy/systemd/hmaproxy.service")
 	if err != nil {

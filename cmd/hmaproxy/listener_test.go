@@ -82,7 +82,8 @@ func TestClientAuthenticationAndHardening(t *testing.T) {
 	}
 }
 
-// lineOf returns the first line with a prefix.
+// lineOf returns the first line of text that begins with prefix, "" if there is
+// none.
 func lineOf(text, prefix string) string {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, prefix) {

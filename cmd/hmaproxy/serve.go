@@ -39,7 +39,7 @@ func hangups(ctx context.Context) <-chan struct{} {
 		for range signals {
 			select {
 			case reload <- struct{}{}:
-			case <-ctx.Done(): // SIGHUP is still caught while requests finish
+			case <-ctx.Done(): // after ctx has ended, SIGHUP is ignored while the requests in progress finish
 			}
 		}
 	}()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// tlsSetup runs the command and returns what it prints.
+// tlsSetup runs the command tls-setup and returns what it prints.
 func tlsSetup(t *testing.T, environ []string, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer

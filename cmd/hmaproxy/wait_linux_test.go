@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestWaitReadsThePipeOnce checks the command wait with -env-file <(decrypt), in
-// which the shell names a pipe. A second read of a pipe finds nothing.
+// TestWaitReadsThePipeOnce checks that the command wait reads the env file only
+// once. With -env-file <(decrypt) the file is a pipe, and a second read would
+// find nothing.
 func TestWaitReadsThePipeOnce(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -369,7 +369,7 @@ func TestGuessesOfAnotherPeerDoNotKeepAClientOut(t *testing.T) {
 		a := newTestAuthenticator(t, "")
 		slowly(a)
 		defer guess(t, a, "10.1.2.9:50000")()
-		time.Sleep(10 * time.Second) // the peer has had a wrong password by now
+		time.Sleep(10 * time.Second) // by now the other peer has sent a wrong password
 		start := time.Now()
 		if !known(t, a, "archive", "other") || time.Since(start) > time.Second {
 			t.Errorf("a client of another peer waited for %v", time.Since(start))

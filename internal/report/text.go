@@ -41,7 +41,8 @@ func WriteText(w io.Writer, r *Report) error {
 	return err
 }
 
-// instant formats a time.
+// instant formats a time in the time zone of the report. It returns a dash for
+// the zero time.
 func (r *Report) instant(t time.Time) string {
 	if t.IsZero() {
 		return "–"

@@ -74,9 +74,9 @@ func (p *Policy) refuse(r *ews.Request, operation rule, mailbox *Refusal) *Refus
 	return mailbox
 }
 
-// identify returns the mailbox to impersonate and whether the proxy has to add
-// it to the request. If such a mailbox is not allowed, identify returns both
-// the mailbox and the refusal, because audit mode needs both.
+// identify returns the mailbox to impersonate and whether the proxy has to add it
+// to the request. If the proxy has to add a mailbox that is not allowed, identify
+// returns both the mailbox and the refusal, because audit mode needs both.
 func (p *Policy) identify(r *ews.Request, login string) (ews.Identity, bool, *Refusal) {
 	if namesMailbox(r) {
 		id, refusal := p.identifyNamed(r)

@@ -186,7 +186,8 @@ func operationKey(dst []byte, name string, push bool) []byte {
 	return dst
 }
 
-// operationKeys returns the names in a list, by key.
+// operationKeys returns the names in a text, which separates them by white space,
+// by operationKey.
 func operationKeys(names string) map[string]string {
 	keys := make(map[string]string)
 	for _, name := range strings.Fields(names) {

@@ -92,7 +92,8 @@ func (t *Tokens) RollSigningKey() {
 	t.keys = append(t.keys, key)
 }
 
-// Sign returns a token with any claims, signed with the current key.
+// Sign returns a token with the given claims, signed with the current key. It does
+// not check the claims.
 func (t *Tokens) Sign(claims map[string]any) (string, error) {
 	keys := t.signers()
 	k := keys[len(keys)-1]

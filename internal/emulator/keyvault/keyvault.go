@@ -84,8 +84,8 @@ func (k *KeyVault) authenticate(w http.ResponseWriter, r *http.Request, rec *ser
 	return j
 }
 
-// verify returns the token, or the reason why it is refused. All texts but the last come from
-// public traces.
+// verify returns the token, or the reason why it is refused. All texts but the last
+// come from public HTTP traces.
 func (k *KeyVault) verify(token string) (*jwt.Token, string) {
 	j, err := k.verifier.Verify(k.config.Issuer.SigningKeys(), token)
 	issuer := entra.IssuerOf(k.config.TenantID)
