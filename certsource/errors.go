@@ -99,8 +99,8 @@ func (e *Error) Error() string {
 	return line(b.String())
 }
 
-// line makes text from outside, such as the names in a server's certificate,
-// safe to print on a terminal.
+// line returns s as one line that is safe to print on a terminal. s may come
+// from outside, for example from a server's certificate.
 func line(s string) string {
 	return printable.Text(strings.Join(strings.Fields(s), " "))
 }

@@ -17,9 +17,9 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// fixtures reads the index of a folder. testdata/make.sh has written the index
-// and the files with OpenSSL. fixtures fails unless the index names every file
-// of the folder.
+// fixtures returns the rows of the index of a folder. testdata/make.sh has
+// written the index and the files with OpenSSL. fixtures fails the test unless
+// the index has a row for every file.
 func fixtures(t *testing.T, folder string) [][]string {
 	t.Helper()
 	index, err := os.ReadFile(filepath.Join("testdata", folder, "index.tsv"))

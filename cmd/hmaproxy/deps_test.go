@@ -11,7 +11,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/deps.txt")
 
-// list runs go list for the most common platform.
+// list runs "go list" for linux/amd64, the most common platform, and returns
+// the words of its output.
 func list(t *testing.T, args ...string) []string {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)

@@ -133,7 +133,7 @@ func TestServiceReload(t *testing.T) {
 	})
 }
 
-// A recorder is an Event Log.
+// A recorder is an eventLog that keeps each event as one text.
 type recorder []string
 
 func (r *recorder) put(kind string, id uint32, text string) error {

@@ -87,7 +87,8 @@ const (
 	walkCreate = `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>walk</t:Subject></t:Message></m:Items></m:CreateItem>`
 )
 
-// expect sends requests and compares the response codes.
+// expect sends requests and compares the response codes with want. Its keys are pairs
+// of a mailbox and an operation.
 func (w *walker) expect(want map[[2]string]string) {
 	w.t.Helper()
 	for request, code := range want {

@@ -483,8 +483,8 @@ func TestEnvFileThatExists(t *testing.T) {
 	})
 }
 
-// TestSecretSurvivesAFailure checks that a run that fails after the secret was made
-// writes the secret, and that the next run continues.
+// TestSecretSurvivesAFailure checks that setup.sh writes the new client secret even
+// if a later step fails. The next run must continue.
 func TestSecretSurvivesAFailure(t *testing.T) {
 	for _, output := range []bool{true, false} {
 		n := newTenant(t)

@@ -151,8 +151,8 @@ func policyOf(t testing.TB, a *Authenticator, name, password string) *policy.Pol
 	return p
 }
 
-// known reports whether a client with an address that is not on loopback is
-// authenticated.
+// known reports whether name and password are accepted from a client whose
+// address is not on loopback.
 func known(t testing.TB, a *Authenticator, name, password string) bool {
 	t.Helper()
 	_, err := a.Authenticate(t.Context(), "10.1.2.3:50000", name, password)

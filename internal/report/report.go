@@ -140,7 +140,8 @@ type Problem struct {
 	Meaning string    `json:"meaning,omitempty"`
 }
 
-// New makes a report from the input and the counts.
+// New makes a report from f, the facts about the log, and s, the counts of its
+// requests.
 func New(f *requestlog.Facts, s *traffic.Summary, o Options) (*Report, error) {
 	r := &Report{
 		Version: o.Version, Log: logOf(f), Span: spanOf(f, s), Total: totalOf(f, s),

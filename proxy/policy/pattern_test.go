@@ -131,7 +131,8 @@ func TestParsePatternsBoundsItsReport(t *testing.T) {
 	}
 }
 
-// TestNumberOfProblems checks that a report contains at most 100 problems.
+// TestNumberOfProblems checks that the error of ParsePatterns reports at most
+// 100 problems.
 func TestNumberOfProblems(t *testing.T) {
 	for n, want := range map[int]int{1: 1, 99: 99, 101: 100, 500: 100} {
 		_, err := policy.ParsePatterns(strings.Repeat("x\n", n))

@@ -28,7 +28,7 @@ const (
 	ExchangeAppID = "00000002-0000-0ff1-ce00-000000000000"
 )
 
-// A Config describes the tenant. No field has a default.
+// A Config describes the tenant. No field has a default, except SigningKey.
 type Config struct {
 	TenantID    string
 	Domain      string // domain of the tenant, which clients may use in place of TenantID
