@@ -18,7 +18,8 @@ import (
 )
 
 // explain completes e from a library's error and the trace of the latest request.
-// Of the error it uses only numbers, codes and the part that safeCause returns.
+// It takes only numbers, codes and the result of safeCause from the error, because
+// its other parts may hold secrets.
 func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Error {
 	host, status, failure := t.last()
 	var response *azcore.ResponseError

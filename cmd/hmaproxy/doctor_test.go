@@ -145,8 +145,9 @@ func TestDoctorTimeout(t *testing.T) {
 	}
 }
 
-// TestDoctorWarnsAboutSecrets checks that a result that needs attention but is
-// not a failure is a warning, which brief output shows too.
+// TestDoctorWarnsAboutSecrets checks that the command doctor warns about a
+// secret that every user can read, and about a placeholder in place of a
+// secret. A warning is shown without -verbose, and the exit code is 0.
 func TestDoctorWarnsAboutSecrets(t *testing.T) {
 	e := newEmulator(t, emulator.Config{VaultSecret: "changeme"})
 	write := func(mode os.FileMode) string {

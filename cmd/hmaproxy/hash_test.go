@@ -12,7 +12,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// hash runs hash-password with the given standard input.
+// hash runs the command hash-password with the given standard input.
 func hash(t *testing.T, in string, args ...string) (out string, err error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

@@ -131,7 +131,8 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *testProcess {
 	return p
 }
 
-// read collects the log and finds the addresses in it.
+// read collects the log and takes the addresses of the listeners from it. It
+// ends when the process has ended.
 func (p *testProcess) read(out io.Reader, started chan<- bool) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)

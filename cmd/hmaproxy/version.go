@@ -13,8 +13,8 @@ func runVersion(_ context.Context, inv *invocation) error {
 	return err
 }
 
-// fipsMode returns the version of the Go Cryptographic Module, and whether the
-// module runs in FIPS 140-3 mode: https://go.dev/doc/security/fips140
+// fipsMode returns a text with the version of the Go Cryptographic Module and
+// its FIPS 140-3 mode (off, on or only): https://go.dev/doc/security/fips140
 func fipsMode() string {
 	mode := "off"
 	switch {
@@ -29,8 +29,8 @@ func fipsMode() string {
 // stamp is set by the linker: -ldflags "-X main.stamp=v1.2.3".
 var stamp string
 
-// version returns the release's version, else the version that the build
-// recorded.
+// version returns the release's version. Without a release it returns the
+// version that the Go build recorded.
 func version() string {
 	if stamp != "" {
 		return stamp

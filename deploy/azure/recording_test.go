@@ -72,8 +72,9 @@ func (n names) in(text string) string {
 	})
 }
 
-// TestDoubleRespondsAsRecorded checks that the double of az gets the recorded calls
-// and gives the recorded output, except for ids, and the recorded success or failure.
+// TestDoubleRespondsAsRecorded runs setup.sh with the double of az. It checks that
+// the calls of az, the output of each call and its success are those that were
+// recorded with the real az, except for the text that differs between runs.
 func TestDoubleRespondsAsRecorded(t *testing.T) {
 	for name, all := range recordedRuns(t) {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +123,8 @@ exit "$code"
 	}
 }
 
-// compare compares the calls of the last run with a recorded run.
+// compare compares the calls of az in the last run, and their outputs, with the
+// recorded run one.
 func (n *tenant) compare(one recordedRun, theirs, ours names) {
 	n.t.Helper()
 	calls := strings.Split(strings.TrimSpace(n.read("calls")), "\n")

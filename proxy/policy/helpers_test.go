@@ -70,8 +70,8 @@ func unnamed(more ...ews.HeaderBlock) *ews.Request {
 	return requestFor(ews.NoIdentity, "", more...)
 }
 
-// checkRefusal fails the test unless r has the reason, and the response code
-// that the design assigns to this reason. If reason is "", r must be nil.
+// checkRefusal fails the test unless r has the given reason and the response
+// code that belongs to it. If reason is "", r must be nil.
 func checkRefusal(t *testing.T, r *policy.Refusal, reason string) {
 	t.Helper()
 	code := map[string]ews.ResponseCode{

@@ -155,7 +155,8 @@ func isOperationName(s string) bool {
 	return s[0] > '9'
 }
 
-// entryKeys returns the keys of an entry without its "+".
+// entryKeys returns the operationKeys of the operations that an entry names. name
+// is the entry without its "+".
 func entryKeys(name string) []string {
 	key := string(operationKey(nil, name, false))
 	if key == "getnonindexableitem*" {
