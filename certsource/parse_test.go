@@ -171,9 +171,9 @@ func TestParseTooLarge(t *testing.T) {
 	}
 }
 
-// TestPublicPart reads certificates without a private key. For a non-exportable
-// certificate, the Key Vault secret contains the chain but no key. With
-// KeyInVault, the chain is still read from the secret.
+// TestPublicPart checks that the leaf is found, also in data without a private
+// key. For a non-exportable certificate, the Key Vault secret contains the
+// chain but no key. With KeyInVault, the chain is read from that secret.
 func TestPublicPart(t *testing.T) {
 	want, err := Parse(fixture(t, "good/leaf-last.pem"), "")
 	if err != nil {

@@ -115,7 +115,7 @@ func (l *rowLimit) Set(text string) error {
 }
 func (l *rowLimit) String() string { return strconv.Itoa(l.rows()) }
 
-// rows returns the number of rows, 0 for all.
+// rows returns the maximum number of rows, 0 for all.
 func (l rowLimit) rows() int {
 	switch l {
 	case 0:

@@ -57,8 +57,8 @@ func (u *socketUnit) start(t *testing.T, env []string) *testProcess {
 }
 
 // TestRestartUnderLoadLosesNoRequest restarts the product several times while
-// clients connect and send requests. The listening socket is passed to each
-// process.
+// clients connect and send requests. Every request must succeed, because each
+// process gets the same listening socket.
 func TestRestartUnderLoadLosesNoRequest(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	unit := newSocketUnit(t)

@@ -41,7 +41,7 @@ const (
 	controlStop
 )
 
-// A state is the state that is reported to a service manager.
+// A state is the state of the service, as it is reported to a service manager.
 type state int
 
 const (

@@ -143,7 +143,8 @@ func stopService(s *mgr.Service) error {
 // finish.
 const awaitLimit = time.Minute
 
-// await waits for a state.
+// await waits for the state want. It returns an error if the service stops instead,
+// and after awaitLimit.
 func await(s *mgr.Service, want svc.State) error {
 	for end := time.Now().Add(awaitLimit); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		status, err := s.Query()

@@ -117,7 +117,7 @@ func certificateNames(inv *invocation) ([]string, error) {
 	return bare, nil
 }
 
-// tlsFiles are the files that tls-setup writes.
+// tlsFiles are the paths of the files that the command tls-setup writes.
 type tlsFiles struct{ authority, chain, key string }
 
 // absent returns an error if one of the files exists.

@@ -21,8 +21,8 @@ func TestShellcheck(t *testing.T) {
 	}
 }
 
-// TestSettingsExist checks that the settings exist that are named in docs/setup.md
-// and in the documents and scripts of this folder.
+// TestSettingsExist checks that every setting named in docs/setup.md, or in a
+// document or script of this folder, exists.
 func TestSettingsExist(t *testing.T) {
 	known := string(config.Markdown())
 	for _, file := range []string{"README.md", "setup.sh", "terraform/outputs.tf", "terraform/tests/memory.env", "terraform/tests/vault.env", "Get-HmaState.ps1", "Export-AllowList.ps1", "../../docs/setup.md"} {

@@ -123,8 +123,8 @@ exit "$code"
 	}
 }
 
-// compare compares the calls of az in the last run, and their outputs, with the
-// recorded run one.
+// compare compares the calls of az in the last run, and their outputs, with those of
+// one, a recorded run.
 func (n *tenant) compare(one recordedRun, theirs, ours names) {
 	n.t.Helper()
 	calls := strings.Split(strings.TrimSpace(n.read("calls")), "\n")

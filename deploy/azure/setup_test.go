@@ -172,7 +172,8 @@ func certificatePolicy(t *testing.T, n *tenant) (p keyPolicy) {
 	return p
 }
 
-// settings parses an env file with the product's own parser.
+// settings parses an env file with the product's own parser and returns its entries
+// NAME=value.
 func settings(t *testing.T, text string) []string {
 	t.Helper()
 	all, err := config.ParseEnvFile([]byte(text), nil)

@@ -162,8 +162,8 @@ func known(t testing.TB, a *Authenticator, name, password string) bool {
 	return err == nil
 }
 
-// slowly changes a: each comparison with a password of the current users takes
-// half a second longer. It returns the counter of these comparisons.
+// slowly changes a: each comparison of a password takes half a second longer. It
+// returns a counter of the comparisons.
 func slowly(a *Authenticator) (comparisons *atomic.Int64) {
 	comparisons = new(atomic.Int64)
 	compare := a.users.Load().compare

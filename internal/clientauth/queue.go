@@ -34,7 +34,7 @@ var errBusy = errors.New("too many passwords are waiting to be compared")
 // A queue does one comparison at a time.
 type queue struct {
 	slot chan struct{}
-	rest time.Duration // factor, not a duration: after a wrong password the queue rests for rest times the duration of the comparison
+	rest time.Duration // factor, not a duration: the pause after a wrong password is this factor times the duration of the comparison
 }
 
 func newQueue(rest time.Duration) *queue {

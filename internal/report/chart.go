@@ -12,7 +12,7 @@ import (
 const (
 	chartWidth  = 600.0
 	chartHeight = 100.0
-	leastHeight = 2.5 // minimum height of a part that has a request, so that a single refusal is visible
+	leastHeight = 2.5 // minimum height of the part of a column for an outcome with at least one request, so that a single refusal is visible
 	mostColumns = 96
 )
 

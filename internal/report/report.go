@@ -389,7 +389,7 @@ type GraphClient struct {
 	Missing     []string `json:"operations_without_counterpart"`
 }
 
-// An API is a corresponding API of Microsoft Graph.
+// An API is an API of Microsoft Graph that corresponds to an operation.
 type API struct {
 	Title     string `json:"api"`
 	Page      string `json:"url"`

@@ -57,8 +57,8 @@ func TestFormOfTheIdentity(t *testing.T) {
 }
 
 // TestFormOfAnInjectedIdentity checks the form in which the default mailbox and
-// the login user are sent to Exchange. An address that only a wildcard matched
-// must be sent as PrimarySmtpAddress.
+// the user of the Basic credentials are sent to Exchange. An address that only
+// a wildcard matched must be sent as PrimarySmtpAddress.
 func TestFormOfAnInjectedIdentity(t *testing.T) {
 	for _, test := range []struct {
 		list        string

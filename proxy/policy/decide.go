@@ -93,8 +93,8 @@ func (p *Policy) identify(r *ews.Request, login string) (ews.Identity, bool, *Re
 	return listed, true, nil
 }
 
-// identifyNamed returns the mailbox that the client names, in the spelling of
-// the list. Without a list it returns the mailbox unchanged.
+// identifyNamed returns the mailbox that the client names, in the spelling of the
+// list, or a refusal. Without a list it returns the mailbox unchanged.
 func (p *Policy) identifyNamed(r *ews.Request) (ews.Identity, *Refusal) {
 	id := soleIdentity(r)
 	if !p.Limited() {
@@ -110,11 +110,11 @@ func (p *Policy) identifyNamed(r *ews.Request) (ews.Identity, *Refusal) {
 	return listed, nil
 }
 
-// choose returns the identity for a request that names no mailbox: the login
-// user if the policy impersonates login users, else the default mailbox. With
-// login users, a request without credentials does not get the default mailbox.
-// Most clients send credentials only after a 401, and would never get a 401 if
-// the default mailbox were used.
+// choose returns the identity for a request that names no mailbox. With
+// Config.LoginUser it is login, the user name of the Basic credentials; otherwise
+// it is the default mailbox. With Config.LoginUser, a request without credentials
+// does not get the default mailbox. Most clients send credentials only after a 401,
+// and would never get a 401 if the default mailbox were used.
 func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 	if p.loginUser {
 		if login == "" {
@@ -198,12 +198,11 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 
 // DecideAnchor decides about the client's X-AnchorMailbox. With a list the value
 // must be a plain address. The address must match an SMTP entry or a wildcard of
-// every list, or a upn: entry of every list. So a client can name only mailboxes
-// that it may impersonate.
-// Exchange's other forms of an anchor (SMTP:…, Sid~…, a GUID at a domain) are
-// refused. In audit mode DecideAnchor returns the same refusals, and the caller
-// only logs them. A request for a mailbox that is not on the list usually also
-// has an anchor that is not on the list.
+// every list, or an entry upn:… of every list. So a client can name only mailboxes
+// that it may impersonate. Exchange's other forms of an anchor (SMTP:…, Sid~…, a
+// GUID at a domain) are refused. In audit mode DecideAnchor returns the same
+// refusals, and the caller only logs them. A request for a mailbox that is not on
+// the list usually also has an anchor that is not on the list.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil

@@ -9,7 +9,7 @@ import (
 )
 
 // TestIdentity looks up names in a list that has only alice@contoso.com. The
-// names resemble this address, and some readers may treat them as equal to it.
+// names resemble this address, and some parsers may treat them as equal to it.
 // The kinds are the children of ConnectingSID.
 func TestIdentity(t *testing.T) {
 	const smtp, upn, sid = ews.PrimarySmtpAddress, ews.PrincipalName, ews.SID

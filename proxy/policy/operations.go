@@ -115,7 +115,8 @@ func (p *operationParser) name(name string) string {
 	return ""
 }
 
-// preset adds the operations of a preset.
+// preset adds the operations of the preset with the given name. It returns "", or
+// what is wrong with the name.
 func (p *operationParser) preset(name string) string {
 	for _, preset := range presets {
 		if ascii.EqualFold(name, preset.name) {
@@ -165,8 +166,9 @@ func entryKeys(name string) []string {
 	return []string{key}
 }
 
-// operationKey appends the key of an operation: its name in lower case without
-// "request" at the end, followed by ":push" if it asks for push notifications.
+// operationKey appends the key of an operation to dst. The key is the name in
+// lower case, without "request" at the end. The key of a subscription to push
+// notifications also ends with ":push".
 //
 // Exchange accepts names in the schema's letter case only. The key ignores
 // case, so that a client cannot use another spelling to call a refused
@@ -187,8 +189,8 @@ func operationKey(dst []byte, name string, push bool) []byte {
 	return dst
 }
 
-// operationKeys returns the names in a text, which separates them by white space,
-// by operationKey.
+// operationKeys maps the operationKey of each name in names to the name. White
+// space separates the names.
 func operationKeys(names string) map[string]string {
 	keys := make(map[string]string)
 	for _, name := range strings.Fields(names) {

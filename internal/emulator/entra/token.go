@@ -156,7 +156,7 @@ func resourceOf(scope string) (string, *refusal) {
 	return name, nil
 }
 
-// grant issues and writes a token.
+// grant issues a token for g and writes it to w.
 func (n *Entra) grant(w http.ResponseWriter, g *grant, rec *service.Record) {
 	token, fields, err := n.issue(g)
 	if err != nil {
