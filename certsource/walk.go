@@ -93,10 +93,11 @@ func (w *walk) before(ctx context.Context, id string, v *version) string {
 	return ""
 }
 
-// topUp returns found with versions of last, the result of the previous poll,
-// that are not in found and were not rejected. For example, if the newest
-// version has been disabled, Key Vault does not name the version before it, so
-// this poll cannot find that version.
+// topUp appends to found the versions of last that are not in found and were
+// not rejected, up to maxUsable versions in total. last is the result of the
+// previous poll. For example, if the newest version has been disabled, Key
+// Vault does not name the version before it, so this poll cannot find that
+// version.
 func (w *walk) topUp(found, last []*version) []*version {
 	for _, v := range last {
 		have := slices.ContainsFunc(found, func(f *version) bool { return f.id == v.id })
