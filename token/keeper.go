@@ -75,8 +75,8 @@ func (k *Keeper) await(ctx context.Context) (string, error) {
 	for {
 		done, failure, retry := k.rounds.last()
 		now := time.Now()
-		// Load the token after the round. In the opposite order, a token that
-		// is stored between the two calls would be missed.
+		// Load the token after the call of last. In the opposite order, a token
+		// that is stored between the two calls would be missed.
 		if t := k.rounds.token.Load(); t.usable(now) {
 			return t.value, nil
 		}

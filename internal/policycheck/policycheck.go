@@ -206,7 +206,9 @@ func (p *Policies) operationRule(narrowed *policy.Policy, operation string) stri
 	return "the operation is refused by default, because it reaches beyond the mailbox, and HMA_ALLOWED_OPERATIONS does not name it"
 }
 
-// decideOperation returns the decision about an operation for any mailbox.
+// decideOperation returns the name by which the policy knows the operation. It
+// reports whether the policy allows the operation. The policy's other rules, such
+// as those about mailboxes, have no effect on the result.
 func decideOperation(p *policy.Policy, operation string) (name ews.Operation, allowed bool) {
 	decision, refusal := p.Decide(NewRequest(operation, ews.Identity{Kind: ews.SmtpAddress, Value: "someone@contoso.com"}), "")
 	return decision.Operation, refusal == nil || refusal.Reason != policy.OperationNotAllowed

@@ -126,8 +126,9 @@ func TestCheckNamesAuditMode(t *testing.T) {
 	}
 }
 
-// TestReplay tests each rule about the requests of a log with a request that is
-// allowed and one that is refused.
+// TestReplay replays logged requests against a configuration, one request in
+// each case. It checks whether the policy allows the request, refuses it, or
+// does not decide about it.
 func TestReplay(t *testing.T) {
 	const allowed, outside = "allowed", "outside"
 	for name, test := range map[string]struct {

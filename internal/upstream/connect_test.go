@@ -59,7 +59,8 @@ func silent(p *peer) error { _, _ = io.Copy(io.Discard, p.raw); return errOver }
 func closeSilently(p *peer) error { p.raw.Close(); return errOver }
 
 // TestHelloThatIsTooLong uses a device that does not pass a hello with
-// post-quantum key exchange.
+// post-quantum key exchange. It checks that a second connection is opened with a
+// shorter hello, unless the configuration names the groups.
 func TestHelloThatIsTooLong(t *testing.T) {
 	for _, c := range []struct {
 		name   string

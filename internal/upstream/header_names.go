@@ -70,7 +70,8 @@ func (n *headerNames) add(name string) {
 	n.spelling[canonical], n.canonical[name] = name, canonical
 }
 
-// HeaderName returns the server's spelling of a header's canonical name.
+// HeaderName returns the server's spelling of the header whose canonical name is
+// given. It returns canonical if the server's spelling is not known.
 func (n *headerNames) HeaderName(canonical string) string {
 	if n != nil {
 		if name, ok := n.spelling[canonical]; ok {

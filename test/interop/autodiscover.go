@@ -77,9 +77,9 @@ const (
 	handedOut    = "https://autodiscover.contoso.com/EWS/Exchange.asmx"
 )
 
-// A finding enables the clients of one scenario to find the product. It has
-// names that resolve to an address of this scenario, and a certificate for
-// these names.
+// A finding enables the clients of one scenario to find the product. It has a
+// name server, on which discoverName has the address of this scenario. It also
+// has a certificate for discoverName and mailDomain.
 type finding struct {
 	address string // such as 127.77.0.1
 	dir     string // folder with ca.pem, tls.pem, tls.key, hosts and resolv.conf
@@ -89,8 +89,8 @@ type finding struct {
 // environments counts the findings. Each finding gets its own address.
 var environments atomic.Int32
 
-// newFinding makes the certificate with the product's own command, and starts
-// the name server.
+// newFinding makes the certificate with the product's command tls-setup, and
+// starts the name server.
 func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
 	f := &finding{address: fmt.Sprintf("127.77.0.%d", environments.Add(1)), dir: filepath.Join(dir, "tls")}
 	if out, err := exec.CommandContext(ctx, t.binary, "tls-setup", "-dir", f.dir, discoverName, mailDomain).CombinedOutput(); err != nil {

@@ -50,9 +50,10 @@ func toolkits() []scenario {
 	return list
 }
 
-// fiveTasks returns five scenarios of a client: with an allow-list, with a
-// default mailbox, with a refused mailbox, with a token that is revoked during
-// the run, and with throttling.
+// fiveTasks returns five scenarios of a client, all with an allow-list. In the
+// first one the client names a listed mailbox. In the others there is a default
+// mailbox, a refused mailbox, a token that is revoked during the run, or
+// throttling.
 func fiveTasks(client string, run func(task string) func(context.Context, *environment) (string, error)) []scenario {
 	task := func(name string, settings ...string) scenario {
 		return scenario{name: client + ": " + name, client: run(name), settings: append([]string{listed}, settings...)}
@@ -219,7 +220,7 @@ func (t *tools) jaxWSStubs() (dir string, err error) {
 	})
 }
 
-// sources reads files of the folder clients.
+// sources returns the content of source files of the client programs.
 func (t *tools) sources(names []string) ([][]byte, error) {
 	var all [][]byte
 	for _, name := range names {
