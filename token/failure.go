@@ -51,8 +51,8 @@ func (rt *roundTrip) foreignHostError() *Error {
 	return e
 }
 
-// error makes an error about Entra's response. The argument what completes a
-// sentence whose subject is Entra's token endpoint or metadata endpoint.
+// error makes an error about Entra's response. Its text consists of the name of
+// the endpoint and the argument "what", which says what the endpoint did.
 func (rt *roundTrip) error(class Class, what string) *Error {
 	subject := "Entra's metadata endpoint "
 	if rt.posted {

@@ -56,7 +56,8 @@ func (p *poller) start(ctx context.Context, now time.Time) {
 	}()
 }
 
-// startIn returns how long until start or overdue must be called.
+// startIn returns how long the refresher may sleep before it calls start or
+// overdue.
 func (p *poller) startIn(now time.Time) time.Duration {
 	if p.running || p.certificates == nil {
 		return maxSleep

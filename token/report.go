@@ -49,8 +49,9 @@ func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures in
 	}
 }
 
-// refused logs that a certificate cannot be used, with the certificate's
-// thumbprints, or that Entra refused a federated credential.
+// refused logs the refusal of v, which is a certificate or a federated
+// credential. For a certificate, the log line contains the thumbprints. If there
+// was no HTTP response, the line says that the certificate cannot be used.
 func (r *reporter) refused(v *version, err *Error, cfg Config) {
 	message := "certificate refused by Entra"
 	switch {

@@ -96,8 +96,8 @@ func (r *rounds) fail(failure *Error, retry deadline, s Status) {
 	r.end(failure, retry, s)
 }
 
-// end must be called with mu held. It stores the status before it wakes the
-// callers.
+// end ends the round and wakes the callers that wait for it. It stores the status
+// before it wakes them. The caller of end holds mu.
 func (r *rounds) end(failure *Error, retry deadline, s Status) {
 	r.busy, r.forced = false, false
 	r.failure, r.retry = failure, retry
@@ -114,7 +114,8 @@ func (r *rounds) publish(s Status) {
 	r.setStatus(s)
 }
 
-// setStatus must be called with mu held.
+// setStatus makes s the status, but takes the error from the latest round. If
+// that round failed, NextRefresh is the time of the retry. The caller holds mu.
 func (r *rounds) setStatus(s Status) {
 	s.Err = r.failure
 	if r.failure != nil {

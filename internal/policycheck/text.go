@@ -109,7 +109,8 @@ func (p *Replay) WriteJSON(w io.Writer, f *requestlog.Facts) error {
 	}{f.First.UTC(), f.Last.UTC(), p.totals, f.LeftOutTotal(), f.Cut, f.Foreign, f.Unknown, f.Duplicates, rows, p.Limits()})
 }
 
-// WriteText writes a decision as text.
+// WriteText writes the result as text: a line with the mailbox and the decision,
+// and an indented line for each rule. It returns the error of w.
 func (r Result) WriteText(w io.Writer) error {
 	decision := "allowed"
 	switch {

@@ -114,8 +114,8 @@ func TestHelloThatIsTooLong(t *testing.T) {
 }
 
 // TestSilentServer checks that the two handshakes with a silent server together
-// take no longer than the timeout. If both fail, the next connection begins
-// with the long hello again.
+// take no longer than HandshakeTimeout. It also checks that the next request
+// tries both handshakes too.
 func TestSilentServer(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		var log bytes.Buffer

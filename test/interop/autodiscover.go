@@ -16,8 +16,7 @@ import (
 )
 
 // autodiscover returns the scenarios with clients that are configured with only
-// a mail address. Each client looks for Exchange itself, finds the product, and
-// opens the Inbox.
+// a mail address. Each client looks for Exchange itself and finds the product.
 func autodiscover() []scenario {
 	python := func(task string) func(context.Context, *environment) (string, error) {
 		return program("/usr/bin/python3", "autodiscover_client.py", task)
@@ -142,15 +141,15 @@ func (f *finding) environment() []string {
 	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca, "SSL_CERT_FILE=" + ca}
 }
 
-// command returns a command that runs args with a separate /etc/hosts and
-// /etc/resolv.conf, which contain the names of this scenario.
+// command returns a command that runs args with the scenario's own /etc/hosts
+// and /etc/resolv.conf, so that discoverName resolves to f.address.
 func (f *finding) command(args []string) []string {
 	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
 	return append([]string{"unshare", "--mount", "sh", "-c", script, "sh", f.dir}, args...)
 }
 
-// runDoctor checks the locations that clients try, with hmaproxy doctor. doctor
-// trusts the certificates in SSL_CERT_FILE.
+// runDoctor runs the command "hmaproxy doctor", which checks the locations that
+// clients try. The command trusts the certificates in SSL_CERT_FILE.
 func runDoctor(ctx context.Context, w *environment) (string, error) {
 	out, err := execute(ctx, w, []string{w.tools.binary, "doctor", "-autodiscover", alice})
 	text := strings.Join(strings.Fields(out), " ") // doctor breaks long lines

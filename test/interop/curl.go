@@ -34,7 +34,7 @@ func curlGets(name string, args ...string) scenario {
 	return curlTask(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
 }
 
-// curlDialects returns variants of the same HTTP request.
+// curlDialects returns scenarios with the variants of HTTP that curl can send.
 func curlDialects() []scenario {
 	handshake := func(s *scenario) { s.own = []string{"ntlm", ""} }
 	return []scenario{
@@ -124,7 +124,8 @@ func curlPost(want, body string) func(context.Context, *environment) (string, er
 	}
 }
 
-// runCurl runs curl and compares the last response's status and text.
+// runCurl runs curl and returns its output. want is the expected status of the
+// last response, a space, and a part of the output. Other output is an error.
 func runCurl(ctx context.Context, w *environment, want string, args []string) (string, error) {
 	if err := writeEnvelopes(w.dir); err != nil {
 		return "", err

@@ -82,7 +82,8 @@ func newEnvironment(ctx context.Context, s scenario, t *tools) (w *environment, 
 	return w, w.listenControl()
 }
 
-// listenTap puts the tap before Exchange and returns its address.
+// listenTap puts the tap before Exchange. It returns the address to which the
+// product connects, which is that of the device if there is one.
 func (w *environment) listenTap() (string, error) {
 	w.tap = &tap{exchange: w.services.Exchange(), gzip: w.scenario.gzip}
 	config, err := w.services.TLSConfig("127.0.0.1")

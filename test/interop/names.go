@@ -30,7 +30,9 @@ func serveNames(address string, names map[string]string) (net.PacketConn, error)
 	return c, nil
 }
 
-// nameResponse returns the response to a DNS query.
+// nameResponse returns the response to a DNS query. names has the IPv4 address of
+// each name. The result is false if the query is malformed or does not have
+// exactly one question.
 func nameResponse(query []byte, names map[string]string) ([]byte, bool) {
 	var m dnsmessage.Message
 	if m.Unpack(query) != nil || len(m.Questions) != 1 {

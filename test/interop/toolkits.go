@@ -140,7 +140,7 @@ func (b *built) compile(cache, name string, sources [][]byte, build func(dir str
 	return b.dir, b.err
 }
 
-// in runs a command in the folder dir.
+// in runs the program name with args. Its working directory is dir.
 func in(dir, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

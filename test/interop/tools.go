@@ -37,7 +37,7 @@ var (
 type tools struct {
 	temp        string // removed at the end
 	binary      string // path of the product's binary
-	programs    string // folder of clients/
+	programs    string // path of the folder clients, which has the clients' programs
 	cache       string // cache of the user, for results that take long to make
 	nodeModules string
 	gsoap       built

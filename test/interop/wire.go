@@ -57,11 +57,10 @@ func (w *environment) settle() {
 	}
 }
 
-// comparePairs finds for every message of the client the request at Exchange
-// whose response the client received, and compares them. It is an error if a
-// message of the client or a request at Exchange has no counterpart. It is not an
-// error if the scenario allows it, or if the client ended the connection before
-// the response came.
+// comparePairs compares each message of the client with its counterpart. That is
+// the visit to Exchange whose response the client received. A message or a visit
+// without a counterpart is an error, with two exceptions. The scenario may allow
+// it. Or the client ended the connection before the response came.
 func comparePairs(front []message, back []*visit, s scenario) error {
 	var errs []error
 	reached, left := make([]int, len(back)), 0
@@ -204,7 +203,8 @@ func localCookie(c string, secure bool) string {
 	return sortedCookie(strings.Join(append(parts, "path=/"), "; "))
 }
 
-// sortedCookie sorts the attributes and lower-cases their names.
+// sortedCookie returns the value of Set-Cookie with its attributes sorted and
+// their names in lower case.
 func sortedCookie(c string) string {
 	parts := strings.Split(c, ";")
 	for i, p := range parts {

@@ -239,13 +239,14 @@ func (t *tally) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Outcomes of a request.
+// Two of the outcomes that outcomeOf returns.
 const (
 	served = "served"
 	busy   = "busy"
 )
 
-// outcomeOf returns the outcome of a request.
+// outcomeOf returns the outcome of a request: served, busy, "broken off" if
+// there was no complete response, or the status and the product's reason.
 func outcomeOf(resp *http.Response, err error) string {
 	if err != nil {
 		var op *net.OpError

@@ -14,8 +14,8 @@ const (
 	readPause  = 30 * time.Second // longest pause within a body
 	graceTime  = 60 * time.Second // time that all reads of a body together may take, however small the body is
 	minPerSec  = 4 << 10          // each time this many bytes have been read, the reads may take one second longer
-	pageBody   = 4 << 10          // bytes of a page for the body, enough for most bodies
-	pageHead   = 2 << 10          // bytes of a page for the head, enough for most rewritten heads
+	pageBody   = 4 << 10          // size of the field body of a page, enough for most bodies
+	pageHead   = 2 << 10          // size of the field head of a page, enough for most rewritten heads
 	streamSize = MaxBuffered      // room for maxTail and a chunk
 
 	// A body larger than shortBody is sent in pieces. This needs about sendMemory:

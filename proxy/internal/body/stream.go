@@ -37,7 +37,7 @@ type Stream struct {
 // NewStream returns the Payload that consists of head, the content of buffer
 // that begins at the offset from, and the rest of the client's body. announced
 // is the length of the client's body, -1 if it is unknown. owner owns the
-// memory of head, buffer and in.
+// memory of head, of buffer and of the Inspector.
 func NewStream(head []byte, buffer *Buffer, from int, client *Reader, announced int64, in Inspector, owner Owner) *Stream {
 	data := buffer.Bytes()
 	s := &Stream{
