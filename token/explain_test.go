@@ -24,8 +24,9 @@ func TestExplainTable(t *testing.T) {
 }
 
 // TestExplainKnowsEveryCode checks the class of each known code. The codes and
-// their classes come from Microsoft's published list of error codes. After the
-// codes of class Certificate, Microsoft.Identity.Web reloads the certificate.
+// their classes come from Microsoft's published list of error codes. The codes of
+// class Certificate are those that make Microsoft.Identity.Web reload the
+// certificate.
 func TestExplainKnowsEveryCode(t *testing.T) {
 	want := map[Class][]int{
 		Certificate: {700027, 700024, 7000214, 1000502},

@@ -287,8 +287,8 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 	}
 }
 
-// TestColdStartWithoutCertificate checks that the log says that requests fail
-// if every look-up since the start has failed.
+// TestColdStartWithoutCertificate checks the log if every look-up since the start
+// has failed. The log must say that requests fail for want of a certificate.
 func TestColdStartWithoutCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

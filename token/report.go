@@ -90,7 +90,8 @@ type logAlarm struct {
 
 const alarmReminder = time.Hour
 
-// raise reports whether to log the state that key describes.
+// raise reports whether to log the state that key describes: either key has
+// changed, or the state was last logged alarmReminder ago or earlier.
 func (a *logAlarm) raise(now time.Time, key string) bool {
 	if key == a.key && now.Sub(a.raised).Abs() < alarmReminder {
 		return false

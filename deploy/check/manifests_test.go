@@ -233,7 +233,8 @@ func chooses(t *testing.T, who string, s *metav1.LabelSelector, pod *corev1.PodT
 	}
 }
 
-// TestMisspeltFieldIsFound checks that a misspelt field is found.
+// TestMisspeltFieldIsFound checks that the strict decoder refuses a manifest with
+// a misspelt field.
 func TestMisspeltFieldIsFound(t *testing.T) {
 	misspelt := bytes.Replace(render(t, "base"), []byte("readOnlyRootFilesystem"), []byte("readonlyRootFilesystem"), 1)
 	scheme := runtime.NewScheme()

@@ -13,8 +13,8 @@ import (
 	"hmaproxy/internal/requestlog"
 )
 
-// WriteText writes the result of a Replay as text, with at most top rows in
-// each table; 0 means all.
+// WriteText writes the result of a Replay as text. top is the largest number of
+// rows in each table; 0 means all rows. WriteText returns the error of w.
 func (p *Replay) WriteText(w io.Writer, f *requestlog.Facts, top int) error {
 	var b strings.Builder
 	t := p.totals

@@ -14,8 +14,9 @@ func Until(now, t time.Time) string {
 	return About(now.Sub(t)) + " ago"
 }
 
-// About returns a span in the largest unit of which it has at least two,
-// rounded down. A span below two seconds is "a moment".
+// About returns d as text, in seconds, minutes, hours or days, rounded down. It
+// uses the largest unit that fits into d at least twice: "119 min" for 119
+// minutes, "2 h" for 120. Below two seconds it returns "a moment".
 func About(d time.Duration) string {
 	switch {
 	case d < 2*time.Second:

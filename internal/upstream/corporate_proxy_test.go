@@ -19,8 +19,8 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// A testProxy is a corporate proxy on TCP. It forwards every connection to the
-// server of the test.
+// A testProxy is a corporate proxy on TCP for one server, to which its tunnels
+// lead.
 type testProxy struct {
 	url      *url.URL
 	requests chan *http.Request
@@ -28,8 +28,8 @@ type testProxy struct {
 	conns    atomic.Int32
 }
 
-// startProxy starts a proxy whose response to CONNECT is response. After a 200
-// it forwards to s.
+// startProxy starts a proxy for the server s. The proxy sends response to each
+// CONNECT. If the status is 200, it then forwards the connection to s.
 func startProxy(t *testing.T, s *server, scheme, response string) *testProxy {
 	l := net.Listener(listen(t).Listener)
 	cert, _ := serverIdentity()
@@ -195,8 +195,8 @@ func TestSOCKS(t *testing.T) {
 	}
 }
 
-// TestSerialNumbers uses a server whose certificate has a serial number that
-// RFC 5280 does not allow. Some private authorities issue such certificates.
+// TestSerialNumbers checks that a server's certificate may have a serial number
+// that RFC 5280 does not allow. Some private authorities issue such certificates.
 // The certificate is its own root, so its signature is not verified.
 func TestSerialNumbers(t *testing.T) {
 	certificate, key, _ := writeCertificate(t)

@@ -148,7 +148,8 @@ func classify(ctx context.Context, err error) string {
 	return "broken"
 }
 
-// do sends one request and describes the result.
+// do sends one request. summary describes the result in one line. do writes the
+// error, or the response without its body, to details. sent is the request's body.
 func (a testRequest) do(ctx context.Context, c client, details *bytes.Buffer) (summary string, sent *trackedBody) {
 	reused := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

@@ -179,8 +179,8 @@ func TestGarbageAfterSendingIsNotAConnectError(t *testing.T) {
 	}
 }
 
-// slowDeadlineConn is a connection whose user is not scheduled for 5 ms after
-// it has set a deadline, as on a busy machine.
+// slowDeadlineConn is a connection whose SetReadDeadline returns 5 ms late, as it
+// may on a busy machine.
 type slowDeadlineConn struct{ *net.TCPConn }
 
 func (c slowDeadlineConn) SetReadDeadline(at time.Time) error {

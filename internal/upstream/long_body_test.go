@@ -88,8 +88,8 @@ func TestLongBodyNeedsFewWrites(t *testing.T) {
 	}
 }
 
-// TestGatheredRecordsKeepTheirOrder writes from another goroutine, as TLS does,
-// while records are gathered.
+// TestGatheredRecordsKeepTheirOrder checks that records are sent in their order,
+// even if another goroutine writes while they are gathered. TLS may do so.
 func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 	var out bytes.Buffer
 	ours, theirs := net.Pipe()
@@ -131,8 +131,9 @@ func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// TestFillDoesNotWait checks that the reads of fill do not wait, and that later
-// reads wait again.
+// TestFillDoesNotWait checks that the method fill reads without waiting, and that
+// it sets the connection back to reads that wait. It also checks that fill
+// returns an error of the body.
 func TestFillDoesNotWait(t *testing.T) {
 	c := &conn{wire: &wire{}, tryRead: func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }}
 	b := &responseBody{attempt: &attempt{conn: c}}

@@ -23,9 +23,11 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// TestRenegotiation uses OpenSSL, because Go's TLS server does not renegotiate.
-// The server asks for a client certificate after it has received the request's
-// head, as IIS does when it is set to accept client certificates.
+// TestRenegotiation checks that a server may renegotiate once, also during an
+// upload, and not twice. The server asks for a client certificate after it has
+// received the request's head, as IIS does when it is set to accept client
+// certificates. The test uses OpenSSL, because Go's TLS server does not
+// renegotiate.
 func TestRenegotiation(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {

@@ -61,7 +61,8 @@ func (b *responseBody) Read(p []byte) (int, error) {
 const minFillSize = 64 << 10
 
 // fill reads more bytes into p, after the n bytes already in it, as long as
-// received data is available. It does not wait.
+// received data is available. It does not wait. It returns the new number of
+// bytes in p.
 func (b *responseBody) fill(p []byte, n int, err error) (int, error) {
 	c := b.attempt.conn
 	c.wire.tryRead = c.tryRead

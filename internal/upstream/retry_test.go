@@ -34,8 +34,9 @@ func (d *failingConn) Write(p []byte) (int, error) {
 	return n, errConnFailed
 }
 
-// TestRetry uses a connection that fails when it is used for a second request.
-// If the system accepted a byte of that request, only a GET is retried.
+// TestRetry checks which requests are retried after a connection has failed that
+// had served a request before. If the system accepted a byte of the second
+// request, only a GET is retried.
 func TestRetry(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -68,12 +68,10 @@ func autodiscover() []scenario {
 	return list
 }
 
-// The domain of the mail addresses, the only name that has an address in the
-// scenarios, and the URL of EWS in the product's responses.
 const (
-	mailDomain   = "contoso.com"
-	discoverName = "autodiscover.contoso.com"
-	handedOut    = "https://autodiscover.contoso.com/EWS/Exchange.asmx"
+	mailDomain   = "contoso.com"                                        // domain of the mail addresses; it has no IP address
+	discoverName = "autodiscover.contoso.com"                           // the only name with an IP address in the scenarios
+	handedOut    = "https://autodiscover.contoso.com/EWS/Exchange.asmx" // URL of EWS in the product's responses
 )
 
 // A finding enables the clients of one scenario to find the product. It has a

@@ -108,7 +108,8 @@ func (w *environment) listenTap() (string, error) {
 	return ln.Addr().String(), nil
 }
 
-// settings returns all environment variables of the product.
+// settings returns all environment variables of the product. connect is the
+// address of Exchange, or of the device in front of it.
 func (w *environment) settings(connect string) ([]string, error) {
 	ca := filepath.Join(w.dir, "ca.pem")
 	if err := os.WriteFile(ca, w.services.CAPEM(), 0o600); err != nil {
@@ -133,7 +134,7 @@ func (w *environment) settings(connect string) ([]string, error) {
 	return env, nil
 }
 
-// guid returns the GUID of a mailbox.
+// guid returns the GUID of the mailbox with an address, "" if there is none.
 func (w *environment) guid(address string) string {
 	for _, m := range w.services.Exchange().Mailboxes() {
 		if m.Primary == address {
@@ -143,7 +144,8 @@ func (w *environment) guid(address string) string {
 	return ""
 }
 
-// writeUsers writes the file of client users. Both users may open Alice's mailbox.
+// writeUsers writes the file of client users. It has two users, and both may open
+// Alice's mailbox.
 func (w *environment) writeUsers() error {
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	if err != nil {

@@ -130,7 +130,8 @@ func (r *relay) ended() bool {
 	})
 }
 
-// A message is a request with its response, as the client sent and received them.
+// A message is a request as the client sent it, with the response that the client
+// received.
 type message struct {
 	method, target string
 	header         http.Header
@@ -142,7 +143,8 @@ type message struct {
 	left           bool // there is no response, because the client ended the connection first
 }
 
-// messages parses the records so far, without requests that are incomplete.
+// messages returns the requests recorded so far, with their responses. It leaves
+// out requests that are incomplete.
 func (r *relay) messages() []message {
 	r.mu.Lock()
 	taps := slices.Clone(r.conns)

@@ -67,7 +67,8 @@ func fiveTasks(client string, run func(task string) func(context.Context, *envir
 	}
 }
 
-// javaPath returns the class path of Debian's jars.
+// javaPath returns a class path. It consists of more, followed by the paths of
+// Debian's jars. jars has their names, separated by spaces.
 func javaPath(jars string, more ...string) string {
 	for _, jar := range strings.Fields(jars) {
 		more = append(more, "/usr/share/java/"+jar+".jar")

@@ -38,7 +38,7 @@ type tools struct {
 	temp        string // removed at the end
 	binary      string // path of the product's binary
 	programs    string // path of the folder clients, which has the clients' programs
-	cache       string // cache of the user, for results that take long to make
+	cache       string // path of the user's cache, for results that take long to make
 	nodeModules string
 	gsoap       built
 	jaxws       built

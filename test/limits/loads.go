@@ -121,8 +121,8 @@ func (t *tally) total() (n int) {
 	return n
 }
 
-// servedOrBusy checks that every client of the load was served, or got
-// ErrorServerBusy or one of the other outcomes.
+// servedOrBusy returns a check. It checks that every client of the load was
+// served, or got ErrorServerBusy or one of the outcomes in others.
 func servedOrBusy(others ...string) func(_ *environment, load, _, _ *tally) []string {
 	return func(_ *environment, load, _, _ *tally) []string {
 		rest := load.total()

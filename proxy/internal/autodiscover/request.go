@@ -52,7 +52,8 @@ var settingNames = [...]struct {
 	{ExternalEwsURL, "ExternalEwsUrl"},
 }
 
-// Namespaces, and the name of the element of a SOAP request.
+// The namespaces of requests and responses. userSettingsName is the name of the
+// element in the Body of a SOAP request.
 const (
 	envelopeNS       = "http://schemas.xmlsoap.org/soap/envelope/"
 	soapNS           = "http://schemas.microsoft.com/exchange/2010/Autodiscover"
@@ -147,8 +148,8 @@ func (r *Request) readMessage(message *element) error {
 	return r.readSettings(settings)
 }
 
-// only returns the only child element of e. It returns an error if this element
-// has another name, or if e contains other elements, text or attributes.
+// The method only returns the child element of e. It returns an error unless e has
+// exactly one child element, with the given name, and neither text nor attributes.
 func (e *element) only(name xml.Name) (*element, error) {
 	if !e.branch() || len(e.children) != 1 || e.children[0].name != name {
 		return nil, violation(e.name.Local + " does not contain one " + name.Local)

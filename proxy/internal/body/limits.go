@@ -9,7 +9,7 @@ const (
 	DrainTime   = 10 * time.Second
 
 	chunk   = 96 << 10  // bytes per read of a streamed body: about as many as the client's connection receives while the previous chunk is sent
-	maxTail = 128 << 10 // limit of the inspected bytes that may not be sent yet: a tag, a chunk, or everything after the operation
+	maxTail = 128 << 10 // limit of the inspected bytes that may not be sent yet, such as an XML tag that is not complete or everything after the operation
 
 	readPause  = 30 * time.Second // longest pause within a body
 	graceTime  = 60 * time.Second // time that all reads of a body together may take, however small the body is
