@@ -413,8 +413,8 @@ func newTestKeeper(t testing.TB, certs ...*tls.Certificate) *testKeeper {
 	return w
 }
 
-// run starts the keeper. The method close stops the keeper and makes the checks
-// that hold in every scenario.
+// run starts the keeper. The method close stops it, and checks that Entra accepted
+// the form of every request and that no secret is in the log or the status.
 func (w *testKeeper) run() *testKeeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -148,10 +148,10 @@ func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
 	return narrowed, narrowed != nil
 }
 
-// identity returns the mailbox that a request named, or the zero Identity if it
-// named none, and the request's login name. If hmaproxy added the mailbox, the
-// mailbox is the login user or the default mailbox. Then identity returns it as
-// the login name.
+// identity returns the mailbox that the client named, or the zero Identity if the
+// client named none. login is the client user. If there is no client user and
+// hmaproxy added the mailbox, login is that mailbox, because hmaproxy adds the
+// login user or the default mailbox.
 func identity(r *proxy.Record) (id ews.Identity, login string) {
 	switch {
 	case r.Injected:

@@ -26,7 +26,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// BenchmarkUpload measures a body of 16 MiB.
+// BenchmarkUpload measures a request with a body of 16 MiB.
 func BenchmarkUpload(b *testing.B) {
 	tr := newBenchServer(b)
 	body := strings.Repeat("x", 16<<20)

@@ -162,7 +162,8 @@ func TestCorporateProxyIsSilent(t *testing.T) {
 	})
 }
 
-// TestSOCKS uses the handshake of RFC 1928 and RFC 1929.
+// TestSOCKS checks a request through a SOCKS5 proxy that requires a user name and
+// a password. The proxy follows RFC 1928 and RFC 1929.
 func TestSOCKS(t *testing.T) {
 	s := newServer(listen(t), head, body, say(ok))
 	l := listen(t)

@@ -105,7 +105,7 @@ func (g *batcher) Write(b []byte) (int, error) {
 	return g.Conn.Write(b)
 }
 
-// head reads a request's head.
+// The step head reads a request's head.
 func head(p *peer) (err error) {
 	p.req, err = http.ReadRequest(p.br)
 	if err == nil {
@@ -116,7 +116,7 @@ func head(p *peer) (err error) {
 	return err
 }
 
-// body reads the rest of the request's body.
+// The step body reads the rest of the request's body.
 func body(p *peer) error {
 	n, err := io.Copy(io.Discard, p.req.Body)
 	p.s.mu.Lock()
@@ -128,7 +128,7 @@ func body(p *peer) error {
 	return err
 }
 
-// some reads n bytes of the request's body.
+// some returns a step that reads the next n bytes of the request's body.
 func some(n int64) step {
 	return func(p *peer) error {
 		got, err := io.CopyN(io.Discard, p.req.Body, n)
@@ -139,7 +139,7 @@ func some(n int64) step {
 	}
 }
 
-// say writes each part as a separate TLS record.
+// say returns a step that writes each part as a separate TLS record.
 func say(parts ...string) step {
 	return func(p *peer) error {
 		for _, part := range parts {
@@ -151,7 +151,8 @@ func say(parts ...string) step {
 	}
 }
 
-// sayTogether writes the parts as TLS records that arrive together.
+// sayTogether returns a step that writes the parts as TLS records that arrive
+// together.
 func sayTogether(parts ...string) step {
 	return func(p *peer) error {
 		p.batcher.hold = true
@@ -165,7 +166,7 @@ func sayTogether(parts ...string) step {
 
 var errOver = errors.New("the script is over")
 
-// end closes the connection with close_notify.
+// The step end closes the connection with close_notify.
 func end(p *peer) error { p.Conn.Close(); return errOver }
 
 // closeRaw closes the connection without close_notify.
@@ -177,7 +178,7 @@ func closeNotify(p *peer) error { return p.Conn.(*tls.Conn).CloseWrite() }
 // closeWrite closes the server's side of the TCP connection, below TLS.
 func closeWrite(p *peer) error { return p.raw.(*net.TCPConn).CloseWrite() }
 
-// reset closes the connection with a RST.
+// The step reset closes the connection with a RST.
 func reset(p *peer) error {
 	_ = p.raw.(*net.TCPConn).SetLinger(0)
 	p.raw.Close()

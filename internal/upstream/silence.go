@@ -73,10 +73,10 @@ func (u *watchedUpload) check(s socket.Sending, now time.Time) silenceLimit {
 	}
 }
 
-// doubtTime is how long an upload on a connection that was idle before may get
-// no acknowledgement until the idle connections are closed. It is shorter than
-// the wait for 100 Continue, after which the proxy sends the request on another
-// connection.
+// doubtTime applies to an upload on a connection that was idle before. If nothing
+// is acknowledged in this time, the idle connections are closed. doubtTime is
+// shorter than the wait for 100 Continue, after which the proxy sends the request
+// on another connection.
 const doubtTime = time.Second
 
 // doubts reports whether nothing was acknowledged since the upload began, on a

@@ -112,8 +112,9 @@ func TestDoubtedUpload(t *testing.T) {
 	}
 }
 
-// TestSilentUpload uploads to a server. The test decides which bytes count as
-// acknowledged.
+// TestSilentUpload checks that an upload fails if the server has acknowledged
+// nothing for 63 s, and only then. The field sending of a case simulates the
+// acknowledgements.
 func TestSilentUpload(t *testing.T) {
 	s := httptest.NewTLSServer(nil) // only its certificate is used; it must be made outside of the bubbles
 	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()

@@ -83,8 +83,8 @@ func axis(task string) func(context.Context, *environment) (string, error) {
 	}
 }
 
-// jaxWSJars are the reference implementation and its code generator, which were
-// part of Java until version 10.
+// jaxWSJars are the jars of the reference implementation of JAX-WS and of its code
+// generator. Both were part of Java until version 10.
 const jaxWSJars = "jaxws-tools jaxws-rt jaxws-api jaxws-ri-runtime jaxb-api jaxb-core jaxb-impl jaxb-runtime jaxb-xjc jaxb-jxc saaj saaj-impl " +
 	"stax-ex stax2-api streambuffer metro-policy mimepull gmbal jws-api geronimo-annotation-1.3-spec woodstox-core xml-resolver txw2 " +
 	"istack-commons-runtime istack-commons-tools relaxngDatatype rngom xsom dtd-parser codemodel javax.activation"
@@ -141,7 +141,7 @@ func (b *built) compile(cache, name string, sources [][]byte, build func(dir str
 	return b.dir, b.err
 }
 
-// in runs the program name with args. Its working directory is dir.
+// The function in runs the program name with args in the folder dir.
 func in(dir, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

@@ -42,9 +42,10 @@ func newGroup(name string, limit int64) (*group, error) {
 func (g *group) procs() string { return filepath.Join(g.dir, "cgroup.procs") }
 func (g *group) remove() error { return os.Remove(g.dir) }
 
-// A usage contains the most memory that a group has used, and the number of
-// processes that the kernel has killed in it. In version 2, the memory of
-// sockets is the current one, because the kernel does not record its maximum.
+// A usage describes a control group. total is the most memory that the group has
+// used, in bytes. sockets is the part of it that sockets used. In version 2,
+// sockets is the current value, because the kernel does not record a maximum.
+// kills is the number of the group's processes that the kernel has killed.
 type usage struct {
 	total, sockets int64
 	kills          int64

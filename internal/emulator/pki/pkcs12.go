@@ -130,8 +130,9 @@ func encodePFX(key crypto.Signer, certs []*x509.Certificate, password string) ([
 	return out, nil
 }
 
-// certificates returns an encrypted safe. The certificate of the key has the key's
-// identifier.
+// certificates returns certs as an encrypted SafeContents of PKCS#12. The bag of
+// the certificate with the public key of key has the same local key id as the
+// private key.
 func (d *derWriter) certificates(key crypto.Signer, certs []*x509.Certificate, password string) contentInfo {
 	var bags []safeBag
 	for _, c := range certs {

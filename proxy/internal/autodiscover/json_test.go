@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestIsJSON has targets on both sides of each rule. The HTTP server refuses
-// some of these targets before IsJSON is called.
+// TestIsJSON checks for each rule a target that meets it and one that does not.
+// In the product, some of these targets do not reach IsJSON, because the HTTP
+// server refuses them first.
 func TestIsJSON(t *testing.T) {
 	const path = "/autodiscover/autodiscover.json"
 	for target, want := range map[string]bool{
@@ -24,8 +25,9 @@ func TestIsJSON(t *testing.T) {
 	}
 }
 
-// TestParseJSONRefuses also has targets that the HTTP server refuses before
-// ParseJSON is called.
+// TestParseJSONRefuses checks which targets are refused, and with which error. In
+// the product, some of these targets do not reach ParseJSON, because the HTTP
+// server refuses them first.
 func TestParseJSONRefuses(t *testing.T) {
 	const path = "/autodiscover/autodiscover.json"
 	const encoding = "the target has a percent sign that begins no encoded byte"

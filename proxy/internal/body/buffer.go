@@ -90,9 +90,9 @@ func (b *Buffer) Bytes() []byte { return b.data }
 // HeadRoom returns empty memory to which a head can be appended.
 func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
 
-// first returns memory for a body of the announced length. It returns a page if
-// the page is large enough, if the length is unknown, or if the budget does not
-// permit more.
+// The method first returns empty memory for a body of the announced length. The
+// memory is that of a page if a page is large enough, if the length is unknown, or
+// if the budget does not permit more.
 func (b *Buffer) first(announced int64) []byte {
 	b.page = pages.Get().(*page)
 	n := announced + 1 // one byte more than the body, for the Read that reports its end
