@@ -52,7 +52,7 @@ type replayConn struct {
 
 func (c replayConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
-// silent reads until the client gives up.
+// The step silent reads until the client gives up, and sends nothing.
 func silent(p *peer) error { _, _ = io.Copy(io.Discard, p.raw); return errOver }
 
 // closeSilently closes the connection without a TLS message.
@@ -136,9 +136,9 @@ func TestSilentServer(t *testing.T) {
 	})
 }
 
-// TestHandshakeBecomesSilent uses a server that completed a handshake with the
-// long hello and later does not respond. A handshake then has the whole timeout,
-// and later connections try both hellos.
+// TestHandshakeBecomesSilent uses a server that completes a handshake with the long
+// hello and does not respond to the next one. It checks that this handshake has
+// the whole timeout, and that the request after it tries both hellos.
 func TestHandshakeBecomesSilent(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		s := newServer(memoryNetwork{})

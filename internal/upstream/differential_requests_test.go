@@ -134,7 +134,8 @@ var reuse = []scenario{
 // extraResponse is a response for which there was no request.
 const extraResponse = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTRAY!"
 
-// sayAndCloseNotify sends the text and close_notify in one packet.
+// sayAndCloseNotify returns a step that sends the text and close_notify in one
+// packet.
 func sayAndCloseNotify(text string) step {
 	return func(p *peer) error {
 		p.batcher.hold = true

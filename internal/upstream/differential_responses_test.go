@@ -12,7 +12,7 @@ func responses(parts ...string) [][]step {
 }
 
 // thenEnd returns the script of a server that sends the parts as its only
-// response. Its last step is the argument then.
+// response. The last step of the script is the argument "then".
 func thenEnd(then step, parts ...string) [][]step {
 	return [][]step{{head, body, say(parts...), then}}
 }
@@ -96,7 +96,8 @@ var interimResponses = []scenario{
 		want: `200 "<ok/>"; 200 "<ok/>" reused; 2 on 1; 8 sent, 2 whole`},
 }
 
-// repeatForever sends the same text until the client closes the connection.
+// repeatForever returns a step that sends text repeatedly until the client closes
+// the connection.
 func repeatForever(text string) step {
 	return func(p *peer) error {
 		for {

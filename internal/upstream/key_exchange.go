@@ -34,9 +34,9 @@ func newKeyExchange(config *tls.Config) *keyExchange {
 	return &keyExchange{hybrid: config, classic: classic}
 }
 
-// first returns the configuration and the timeout of a first handshake. Until a
-// hybrid hello has succeeded, the returned timeout is only half of the given
-// timeout, which leaves time for a second handshake.
+// The method first returns the configuration and the timeout of a first handshake.
+// If the handshake is hybrid and the last hybrid handshake did not succeed, the
+// result is half of the given timeout. This leaves time for a second handshake.
 func (k *keyExchange) first(timeout time.Duration) (*tls.Config, time.Duration) {
 	switch {
 	case k.hybrid == nil || k.classicOnly.Load():

@@ -17,7 +17,7 @@ import (
 
 const responseTimeout = 10 * time.Minute
 
-// bounded sets a response timeout for all requests.
+// bounded makes responseTimeout the timeout of all requests.
 func bounded(u *upstream.Config) {
 	u.ResponseTimeout = func(*http.Request) time.Duration { return responseTimeout }
 }

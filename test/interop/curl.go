@@ -60,7 +60,8 @@ func curlDialects() []scenario {
 	}
 }
 
-// curlFailures returns requests that fail or must be retried.
+// curlFailures returns the scenarios about failures: of the client, such as a
+// mailbox that is not listed, and of Exchange.
 func curlFailures() []scenario {
 	users := func(s *scenario) {
 		s.settings, s.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users"}, []string{"credentials"}

@@ -244,8 +244,8 @@ func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// devicesPage returns a fault that makes Exchange respond to requests of more
-// than 100 kB like a device in front of it.
+// devicesPage returns a fault that makes Exchange respond like a device in front
+// of it, if a request is longer than 100 kB or of unknown length.
 func devicesPage(status int, body string) emulator.Fault {
 	header := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	if body == "" {

@@ -184,8 +184,8 @@ func parseStreams(client, server []byte) []message {
 	}
 }
 
-// finalResponse returns the first response that is not interim, such as 100
-// Continue. It returns nil when there is no such response.
+// finalResponse returns the final response to req. It skips interim responses, such
+// as 100 Continue. It returns nil if there is no final response.
 func finalResponse(r *bufio.Reader, req *http.Request) *http.Response {
 	for {
 		resp, err := http.ReadResponse(r, req)

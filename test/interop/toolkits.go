@@ -117,8 +117,9 @@ type built struct {
 	err  error
 }
 
-// compile calls build with an empty folder, unless the cache has the result for
-// the same sources.
+// compile returns the folder with the compiled client. If the cache has no result
+// for these sources, compile calls build with an empty folder and puts the folder
+// into the cache.
 func (b *built) compile(cache, name string, sources [][]byte, build func(dir string) error) (string, error) {
 	b.once.Do(func() {
 		sum := sha256.Sum256(bytes.Join(sources, []byte{0}))

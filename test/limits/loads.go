@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// A load is one case.
+// A load is traffic that hmaproxy must survive, and the check of its outcomes.
 type load struct {
 	name    string
 	what    string
 	limited bool // hmaproxy runs in the control group
-	// run applies the load until it ends, and counts the outcomes of its
-	// requests.
+	// run sends the traffic, returns when it has ended, and counts the outcomes
+	// of the requests in t.
 	run func(w *environment, t *tally)
 	// check returns what is wrong with the outcomes. nil: all outcomes are
 	// permitted.

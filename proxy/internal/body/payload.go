@@ -79,8 +79,8 @@ func (u *users) opened() {
 	u.readers.Add(1)
 }
 
-// readerClosed counts a reader as closed. already is a flag of that reader, so
-// that only the reader's first Close has an effect.
+// readerClosed counts a reader as closed. The argument "already" is a flag of that
+// reader. It makes all but the reader's first Close have no effect.
 func (u *users) readerClosed(already *atomic.Bool) {
 	if already.CompareAndSwap(false, true) {
 		u.readers.Add(-1)
