@@ -356,7 +356,7 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// lines counts the lines that hold all of the parts.
+// lines returns the number of log lines that contain all parts.
 func (b *safeBuffer) lines(parts ...string) (n int) {
 next:
 	for line := range strings.Lines(b.String()) {

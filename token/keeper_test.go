@@ -288,7 +288,7 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 }
 
 // TestColdStartWithoutCertificate checks the log if every look-up since the start
-// has failed. The log must say that requests fail for want of a certificate.
+// has failed. The log must say that requests fail because there is no certificate.
 func TestColdStartWithoutCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

@@ -24,8 +24,8 @@ const (
 	maxResponseHeader = 64 << 10
 )
 
-// Errors of authorityTransport. MSAL returns them to this package, which makes
-// the caller's error from the roundTrip instead.
+// Errors of authorityTransport. They do not reach the callers of this package,
+// because the package makes its errors from the roundTrip.
 var (
 	errForeignHost = errors.New("request to another host than the authority's")
 	errTooLarge    = errors.New("response too large")

@@ -50,8 +50,9 @@ const (
 // clock stands still while a virtual machine is suspended.
 func wall() time.Time { return time.Now().Round(0) }
 
-// A deadline is a time of the wall clock. The field span is the duration from
-// the call of after to the time at. The zero deadline is due.
+// A deadline is a time of the wall clock, in the field "at". The field span says
+// how far in the future that time was when the deadline was set. The zero deadline
+// is due.
 type deadline struct {
 	at   time.Time
 	span time.Duration

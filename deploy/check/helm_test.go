@@ -28,7 +28,7 @@ const (
 	helmGateway = "helm gateway"
 )
 
-// loadChart returns the chart of a variant with a user's values.
+// loadChart returns the chart of a variant, and values such as a user would set.
 func loadChart(t *testing.T, variant string) (*chart.Chart, map[string]any) {
 	t.Helper()
 	load := func(name string) *chart.Chart {

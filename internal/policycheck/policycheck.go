@@ -15,8 +15,8 @@ import (
 )
 
 // NewRequest returns the request that the scanner of package soap would return
-// for a call of operation with the mailbox id. With the zero Identity the request
-// names no mailbox. The operation "Subscribe:Push" is a subscription for push
+// for a call of operation. id is the mailbox that the request names; the zero
+// Identity means none. The operation "Subscribe:Push" is a subscription for push
 // notifications.
 func NewRequest(operation string, id ews.Identity) *ews.Request {
 	r := &ews.Request{Operation: operation, Identity: id}
@@ -134,7 +134,7 @@ func asked(operation string) string {
 	return operation
 }
 
-// mailboxRules returns the rules about a mailbox.
+// mailboxRules returns the rules that decide about a mailbox, each as a clause.
 func (p *Policies) mailboxRules(narrowed *policy.Policy, id ews.Identity, user string) []string {
 	if !narrowed.Limited() {
 		if p.config.EveryMailbox {

@@ -245,9 +245,9 @@ func TestLimitsAreStated(t *testing.T) {
 	}
 }
 
-// TestReplayOutput replays the log of package report, which has a line of every kind
-// and harmful names. It compares the output with files that were reviewed by
-// hand.
+// TestReplayOutput replays the log of package report, which has lines of every
+// kind, some with harmful names. It compares the output with files that were
+// reviewed by hand.
 func TestReplayOutput(t *testing.T) {
 	replay := NewReplay(newPolicies(t, aList, "HMA_ALLOW_LIST_MODE=audit"))
 	reader, err := requestlog.NewReader(replay.Add)

@@ -19,8 +19,7 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// A testProxy is a corporate proxy on TCP for one server, to which its tunnels
-// lead.
+// A testProxy is a corporate proxy on TCP. Its tunnels lead to one server.
 type testProxy struct {
 	url      *url.URL
 	requests chan *http.Request

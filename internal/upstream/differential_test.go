@@ -264,8 +264,8 @@ func (c scenario) checkNetHTTP(t *testing.T, n network, of string) (details stri
 	return details
 }
 
-// TestAgainstNetHTTP runs the same scenarios with upstream and with
-// http.Transport.
+// TestAgainstNetHTTP runs each scenario with upstream and with http.Transport. It
+// checks that the results are equal, unless the scenario says how they differ.
 func TestAgainstNetHTTP(t *testing.T) {
 	serverIdentity()          // must be called outside of the bubbles
 	log.SetOutput(io.Discard) // http.Transport logs unexpected responses

@@ -110,7 +110,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// dialWhenOpen waits for the server to listen.
+// dialWhenOpen connects to address. It waits until a server listens there, or ctx
+// ends.
 func dialWhenOpen(ctx context.Context, address string) (net.Conn, error) {
 	for {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)

@@ -109,8 +109,8 @@ func TestContinueTimeout(t *testing.T) {
 	})
 }
 
-// TestConcurrent is for the race detector. It sends requests of all kinds and
-// cancels some of them.
+// TestConcurrent sends requests concurrently, short and long ones, and cancels
+// some of them. It is for the race detector.
 func TestConcurrent(t *testing.T) {
 	steps := []step{head, body, say(ok)}
 	for range 50 {
@@ -153,8 +153,8 @@ func TestConcurrent(t *testing.T) {
 }
 
 // TestUploadEndsAfterTheResponse uses a server that responds completely and
-// does not read the rest of the body. The upload ends 50 ms later, as with
-// http.Transport, although the context has not ended.
+// does not read the rest of the body. It checks that the upload ends 50 ms later,
+// as with http.Transport, although the context has not ended.
 func TestUploadEndsAfterTheResponse(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		s := newServer(memoryNetwork{}, head, say(ok), readNothing)

@@ -8,11 +8,12 @@ import (
 	"hmaproxy/internal/socket"
 )
 
-// A silenceWatch closes the connections of uploads whose server acknowledges
+// A silenceWatch closes the connection of an upload if the server acknowledges
 // nothing for socket.MaxSilence. It replaces the system's time limit while
-// bytes are unsent or not acknowledged. The system's limit also ends uploads on
-// a slow line whose acknowledgements arrive; see socket.Relax. On systems other
-// than Linux a silenceWatch does nothing. It is safe for concurrent use.
+// bytes are unsent or not acknowledged. The system's limit would also end an
+// upload on a slow line, although acknowledgements arrive; see socket.Relax. On
+// systems other than Linux a silenceWatch does nothing. It is safe for concurrent
+// use.
 type silenceWatch struct {
 	sockets   sockets
 	closeIdle func() // closes the idle connections; must not block

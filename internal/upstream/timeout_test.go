@@ -96,8 +96,7 @@ func TestResponseTimeoutOnReusedConnection(t *testing.T) {
 	})
 }
 
-// A lostConn is a connection. Once it is armed, it fails like a connection
-// whose peer has vanished.
+// A lostConn, once armed, fails like a connection whose peer has vanished.
 type lostConn struct {
 	net.Conn
 	armed *atomic.Bool

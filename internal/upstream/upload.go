@@ -117,7 +117,7 @@ func (u *upload) sendBody() (connFailed bool, err error) {
 	}
 }
 
-// writePiece sends the n bytes in p that begin at maxChunkStart. last says that
+// writePiece sends the n bytes in p that begin at maxChunkStart. If last is true,
 // the body ends with these bytes.
 func (u *upload) writePiece(p *piece, n int, last bool) error {
 	from, to := maxChunkStart, maxChunkStart+n

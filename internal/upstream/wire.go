@@ -84,7 +84,7 @@ func (w *wire) flush() error {
 	return err
 }
 
-// write must be called with w.mu locked.
+// write sends p to the server and counts the bytes. The caller holds w.mu.
 func (w *wire) write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.sent.Add(int64(n))

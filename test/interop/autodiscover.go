@@ -106,7 +106,8 @@ func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
 
 func (f *finding) close() { f.dns.Close() }
 
-// settings returns the settings of the product's listener.
+// settings returns the settings that make the product listen with TLS and the
+// certificate of f.
 func (f *finding) settings() []string {
 	return []string{"HMA_TLS_CERT_FILE=" + filepath.Join(f.dir, "tls.pem"), "HMA_TLS_KEY_FILE=" + filepath.Join(f.dir, "tls.key")}
 }

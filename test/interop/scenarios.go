@@ -53,8 +53,8 @@ const listed = "HMA_ALLOWED_MAILBOXES=" + alice
 // targets makes the policy check the mailboxes that a request's Body names.
 const targets = "HMA_ALLOW_LIST_SCOPE=targets"
 
-// strictIDs returns the scenario with a setting that requires every id to belong
-// to Alice's mailbox. The client must not notice this setting.
+// strictIDs returns the scenario with settings that require every id to belong to
+// Alice's mailbox. The client must not notice these settings.
 func strictIDs(s scenario) scenario {
 	s.name += ", strict ids"
 	settings := []string{targets, "HMA_ALLOW_LIST_IDS=strict"}

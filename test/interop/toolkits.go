@@ -171,8 +171,8 @@ func (t *tools) gSOAPClient() (dir string, err error) {
 	})
 }
 
-// xmlSchema is the part of the schema of namespace xml that Exchange's description
-// needs and does not contain.
+// xmlSchema is a schema of the namespace xml. Exchange's description needs it and
+// does not contain it.
 const xmlSchema = `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="http://www.w3.org/XML/1998/namespace">` +
 	`<xs:attribute name="lang" type="xs:language"/></xs:schema>`
 

@@ -75,7 +75,8 @@ func (g *group) number(file string) (int64, error) {
 	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 }
 
-// field returns a value of a file with lines "name value", 0 where it is missing.
+// field returns the value of name in a file of the group that has lines
+// "name value". It returns 0 if there is no such line.
 func (g *group) field(file, name string) int64 {
 	text, _ := os.ReadFile(filepath.Join(g.dir, file))
 	for line := range strings.Lines(string(text)) {

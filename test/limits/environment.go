@@ -171,7 +171,8 @@ func (w *environment) stopProxy() (usage, error) {
 	return w.group.usage()
 }
 
-// envelope returns a request with a body of about size bytes.
+// envelope returns the envelope of an EWS request. If size is 0, the request is
+// short. Otherwise its length is about size, in bytes.
 func envelope(size int) string {
 	operation := `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 	if size > 0 {

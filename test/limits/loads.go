@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A load is traffic that hmaproxy must survive, and the check of its outcomes.
+// A load is traffic for hmaproxy, and the check of its outcomes.
 type load struct {
 	name    string
 	what    string
@@ -190,8 +190,8 @@ func halfOpen(ctx context.Context, t *tally, text string) {
 	t.add(outcomeOf(resp, err), time.Since(began))
 }
 
-// hold opens n connections, sends a text on each and keeps the connections open
-// until the time in lasts has passed or ctx ends.
+// hold opens n connections, sends text on each and keeps the connections open until
+// ctx ends. The argument lasts limits how long that may take.
 func hold(ctx context.Context, n int, address, text string, lasts time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()

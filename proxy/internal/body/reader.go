@@ -76,8 +76,8 @@ func (r *Reader) setDeadline(now time.Time) {
 	_ = r.conn.SetReadDeadline(at)
 }
 
-// StopBy makes all reads end by the time last. This includes later reads by
-// other goroutines and a read in progress.
+// StopBy makes all reads end at the given time or earlier. This includes later
+// reads by other goroutines and a read in progress.
 func (r *Reader) StopBy(last time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A slowClient sends pieces of size bytes, with a pause before each piece.
+// A slowClient sends a body in pieces of the given size, with a pause before each
+// piece.
 type slowClient struct {
 	pause    time.Duration
 	size     int
