@@ -134,7 +134,7 @@ func TestReplay(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings []string
 		edit     func(*proxy.Record)
-		want     string // the reason of a refusal, the missing information, or one of the two constants
+		want     string // the reason of a refusal, the missing information, or one of the constants allowed and outside
 	}{
 		"an entry":                       {[]string{aList}, nil, allowed},
 		"no entry":                       {[]string{aList}, func(r *proxy.Record) { r.Mailbox = "ceo@contoso.com" }, "mailbox-not-allowed"},

@@ -75,7 +75,7 @@ func (u *upload) awaitDecision() bool {
 
 // Sizes of the pieces in which a body is sent.
 const (
-	maxRead       = 96 << 10 // bytes of the body
+	maxRead       = 96 << 10 // bytes of the body that a piece contains at most
 	maxChunkStart = len("18000\r\n")
 	maxChunkEnd   = len("\r\n0\r\n\r\n")
 	pieceSize     = maxChunkStart + maxRead + maxChunkEnd

@@ -19,7 +19,7 @@ type wire struct {
 	tryRead  func(p []byte) (int, error) // if set, Read calls it and never waits; see socket.TryReader
 
 	mu       sync.Mutex // needed because TLS may also write in the goroutine that reads, for example for a key update
-	gathered []byte     // if not nil, Write appends to it until flush
+	gathered []byte     // if not nil, Write collects data here until flush is called
 }
 
 // Read returns os.ErrDeadlineExceeded when tryRead is set and nothing has been

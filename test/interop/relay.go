@@ -136,7 +136,7 @@ type message struct {
 	method, target string
 	header         http.Header
 	body           []byte
-	status         int // status; 0: no response
+	status         int // 0: no response
 	responseHeader http.Header
 	content        []byte
 	cut            bool // the response ended early

@@ -96,7 +96,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 type copiedResponse struct {
 	http.ResponseWriter
 	visit *visit
-	zip   *gzip.Writer // compresses the response; may be nil
+	zip   *gzip.Writer // compresses the response; nil: it is not compressed
 }
 
 func (a *copiedResponse) WriteHeader(status int) {
