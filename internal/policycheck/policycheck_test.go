@@ -127,8 +127,7 @@ func TestCheckNamesAuditMode(t *testing.T) {
 }
 
 // TestReplay replays logged requests against a configuration, one request in
-// each case. It checks whether the policy allows the request, refuses it, or
-// does not decide about it.
+// each case. It checks the decision, or which information is missing for one.
 func TestReplay(t *testing.T) {
 	const allowed, outside = "allowed", "outside"
 	for name, test := range map[string]struct {

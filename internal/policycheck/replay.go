@@ -89,8 +89,8 @@ func (p *Replay) Add(r *proxy.Record) {
 
 // decide applies the policy to a logged request. outside is true if the policy
 // does not decide about such a request. refused is the reason of a refusal. lacks
-// is what the log would need to contain for a decision. If all three are zero,
-// the request is allowed.
+// says what information is missing for a decision. If all three are zero, the
+// request is allowed.
 func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	unread := r.Mailbox == "unreadable" || r.Reason == proxy.ReasonEnvelopeRefused || r.Audit == proxy.ReasonEnvelopeRefused
 	if r.Operation == "" && !unread || proxy.IsAutodiscover(r.Operation) {

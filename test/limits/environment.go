@@ -246,8 +246,9 @@ const (
 	busy   = "busy"
 )
 
-// outcomeOf returns the outcome of a request: served, busy, "broken off" if
-// there was no complete response, or the status and the product's reason.
+// outcomeOf returns the outcome of a request: served, busy, a text that begins
+// with "broken off" if there was no complete response, or the status and the
+// product's reason.
 func outcomeOf(resp *http.Response, err error) string {
 	if err != nil {
 		var op *net.OpError
