@@ -90,8 +90,8 @@ type logAlarm struct {
 
 const alarmReminder = time.Hour
 
-// raise reports whether to log the state that key describes: either key has
-// changed, or the state was last logged alarmReminder ago or earlier.
+// raise reports whether to log the state that key describes. It returns true if
+// key has changed, or if the state has not been logged within alarmReminder.
 func (a *logAlarm) raise(now time.Time, key string) bool {
 	if key == a.key && now.Sub(a.raised).Abs() < alarmReminder {
 		return false

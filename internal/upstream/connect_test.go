@@ -52,7 +52,7 @@ type replayConn struct {
 
 func (c replayConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
-// The step silent reads until the client gives up, and sends nothing.
+// The step "silent" reads until the client gives up, and sends nothing.
 func silent(p *peer) error { _, _ = io.Copy(io.Discard, p.raw); return errOver }
 
 // closeSilently closes the connection without a TLS message.

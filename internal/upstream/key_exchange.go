@@ -34,9 +34,10 @@ func newKeyExchange(config *tls.Config) *keyExchange {
 	return &keyExchange{hybrid: config, classic: classic}
 }
 
-// The method first returns the configuration and the timeout of a first handshake.
-// If the handshake is hybrid and the last hybrid handshake did not succeed, its
-// timeout is half of the argument. This leaves time for a second handshake.
+// The method "first" returns the configuration and the timeout of a first
+// handshake. If the handshake is hybrid and the last hybrid handshake did not
+// succeed, its timeout is half of the argument. This leaves time for a second
+// handshake.
 func (k *keyExchange) first(timeout time.Duration) (*tls.Config, time.Duration) {
 	switch {
 	case k.hybrid == nil || k.classicOnly.Load():

@@ -34,9 +34,9 @@ func (d *failingConn) Write(p []byte) (int, error) {
 	return n, errConnFailed
 }
 
-// TestRetry checks which requests are retried after a connection has failed that
-// had served a request before. If the system accepted a byte of the second
-// request, only a GET is retried.
+// TestRetry uses a connection that serves one request and fails during the second
+// request. It checks whether the second request is retried. If the system accepted
+// a byte of that request, only a GET is retried.
 func TestRetry(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -105,7 +105,7 @@ func (g *batcher) Write(b []byte) (int, error) {
 	return g.Conn.Write(b)
 }
 
-// The step head reads a request's head.
+// The step "head" reads a request's head.
 func head(p *peer) (err error) {
 	p.req, err = http.ReadRequest(p.br)
 	if err == nil {
@@ -116,7 +116,7 @@ func head(p *peer) (err error) {
 	return err
 }
 
-// The step body reads the rest of the request's body.
+// The step "body" reads the rest of the request's body.
 func body(p *peer) error {
 	n, err := io.Copy(io.Discard, p.req.Body)
 	p.s.mu.Lock()
@@ -166,7 +166,7 @@ func sayTogether(parts ...string) step {
 
 var errOver = errors.New("the script is over")
 
-// The step end closes the connection with close_notify.
+// The step "end" closes the connection with close_notify.
 func end(p *peer) error { p.Conn.Close(); return errOver }
 
 // closeRaw closes the connection without close_notify.
@@ -178,7 +178,7 @@ func closeNotify(p *peer) error { return p.Conn.(*tls.Conn).CloseWrite() }
 // closeWrite closes the server's side of the TCP connection, below TLS.
 func closeWrite(p *peer) error { return p.raw.(*net.TCPConn).CloseWrite() }
 
-// The step reset closes the connection with a RST.
+// The step "reset" closes the connection with a RST.
 func reset(p *peer) error {
 	_ = p.raw.(*net.TCPConn).SetLinger(0)
 	p.raw.Close()

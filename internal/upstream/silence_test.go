@@ -179,8 +179,9 @@ func TestSilentUpload(t *testing.T) {
 	}
 }
 
-// takeLate serves one request. The argument reads is how long it waits before it
-// reads the body; responds is how long it then waits before it responds.
+// takeLate serves one request. The argument "reads" is how long it waits before it
+// reads the body. The argument "responds" is how long it then waits before it
+// responds.
 func takeLate(c net.Conn, reads, responds time.Duration) {
 	defer c.Close()
 	r, err := http.ReadRequest(bufio.NewReader(c))

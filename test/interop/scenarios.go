@@ -41,7 +41,7 @@ type scenario struct {
 	mailboxes []string                 // mailboxes that operations may impersonate; nil means alice
 }
 
-// The method but returns a copy of the scenario, after change has changed it.
+// The method "but" returns a copy of the scenario, after change has changed it.
 func (s scenario) but(change func(*scenario)) scenario {
 	change(&s)
 	return s

@@ -67,8 +67,8 @@ func fiveTasks(client string, run func(task string) func(context.Context, *envir
 	}
 }
 
-// javaPath returns a class path. It consists of more, followed by the paths of
-// Debian's jars. jars has their names, separated by spaces.
+// javaPath returns a class path. It consists of the paths in the argument "more"
+// and the paths of Debian's jars. jars has their names, separated by spaces.
 func javaPath(jars string, more ...string) string {
 	for _, jar := range strings.Fields(jars) {
 		more = append(more, "/usr/share/java/"+jar+".jar")
@@ -142,7 +142,8 @@ func (b *built) compile(cache, name string, sources [][]byte, build func(dir str
 	return b.dir, b.err
 }
 
-// The function in runs the program name with args in the folder dir.
+// The function "in" runs a program in the folder dir. Its name is name, and its
+// arguments are args.
 func in(dir, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

@@ -127,8 +127,8 @@ func (t *tools) installNPM(ctx context.Context, cache string, stderr io.Writer) 
 	return os.WriteFile(stamp, []byte(want), 0o644)
 }
 
-// The function loudly runs the program name with args in the folder dir. The
-// program's output goes to stderr.
+// The function "loudly" runs a program in the folder dir, and writes its output to
+// stderr.
 func loudly(ctx context.Context, stderr io.Writer, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, stderr, stderr

@@ -285,7 +285,7 @@ func probe(ctx context.Context, t *tally) {
 	})
 }
 
-// The function every calls send once per interval until ctx ends, and adds the
+// The function "every" calls send once per interval until ctx ends, and adds the
 // outcome and the duration of the request to t. Each request has a new connection.
 func every(ctx context.Context, interval time.Duration, t *tally, send func(*http.Client) (*http.Response, error)) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}

@@ -191,7 +191,7 @@ func halfOpen(ctx context.Context, t *tally, text string) {
 }
 
 // hold opens n connections, sends text on each and keeps the connections open until
-// ctx ends. The argument lasts limits how long that may take.
+// ctx ends, but not longer than the argument "lasts".
 func hold(ctx context.Context, n int, address, text string, lasts time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()

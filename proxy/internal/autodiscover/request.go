@@ -148,8 +148,9 @@ func (r *Request) readMessage(message *element) error {
 	return r.readSettings(settings)
 }
 
-// The method only returns the child element of e. It returns an error unless e has
-// exactly one child element, with the given name, and neither text nor attributes.
+// The method "only" returns the child element of e. It returns an error unless e
+// has exactly one child element, with the given name, and neither text nor
+// attributes.
 func (e *element) only(name xml.Name) (*element, error) {
 	if !e.branch() || len(e.children) != 1 || e.children[0].name != name {
 		return nil, violation(e.name.Local + " does not contain one " + name.Local)

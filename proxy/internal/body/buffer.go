@@ -90,7 +90,7 @@ func (b *Buffer) Bytes() []byte { return b.data }
 // HeadRoom returns empty memory to which a head can be appended.
 func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
 
-// The method first returns empty memory for a body of the announced length. The
+// The method "first" returns empty memory for a body of the announced length. The
 // memory is that of a page if a page is large enough, if the length is unknown, or
 // if the budget does not permit more.
 func (b *Buffer) first(announced int64) []byte {

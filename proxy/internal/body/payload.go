@@ -80,7 +80,7 @@ func (u *users) opened() {
 }
 
 // readerClosed counts a reader as closed. The argument "already" is a flag of that
-// reader. It makes all but the reader's first Close have no effect.
+// reader. Because of the flag, only the reader's first Close has an effect.
 func (u *users) readerClosed(already *atomic.Bool) {
 	if already.CompareAndSwap(false, true) {
 		u.readers.Add(-1)
