@@ -128,7 +128,8 @@ func body(p *peer) error {
 	return err
 }
 
-// some returns a step that reads the next n bytes of the request's body.
+// The function "some" returns a step that reads the next n bytes of the request's
+// body.
 func some(n int64) step {
 	return func(p *peer) error {
 		got, err := io.CopyN(io.Discard, p.req.Body, n)

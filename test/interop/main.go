@@ -100,7 +100,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// all runs the scenarios, a few at a time, and prints a line for each.
+// The function "all" runs the scenarios, a few at a time, and prints a line for
+// each. It returns how many passed and how many failed.
 func all(ctx context.Context, list []scenario, tools *tools, o options, stdout, stderr io.Writer) (passed, failed int) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -132,8 +133,8 @@ func all(ctx context.Context, list []scenario, tools *tools, o options, stdout, 
 	return passed, failed
 }
 
-// one runs a scenario in its own environment. It checks the client's result first,
-// then the traffic, then the services' records.
+// The function "one" runs a scenario in its own environment. It checks the client's
+// result first, then the traffic, then the services' records.
 func one(ctx context.Context, s scenario, tools *tools) (output string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scenarioTime)
 	defer cancel()

@@ -103,7 +103,8 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 	}
 }
 
-// note records which side has ended the connection. Only the first call counts.
+// The method "note" records which side has ended the connection. client is true if
+// it was the client. Only the first call counts.
 func (tap *wiretap) note(client bool) {
 	tap.mu.Lock()
 	defer tap.mu.Unlock()
