@@ -152,7 +152,7 @@ func one(ctx context.Context, s scenario, tools *tools) (output string, err erro
 
 var lineEnds = regexp.MustCompile(`\s+`)
 
-// oneLine shortens the reason of a failure to at most 300 characters.
+// oneLine returns the reason of a failure as one line, cut off after 300 bytes.
 func oneLine(s string) string {
 	s = lineEnds.ReplaceAllString(s, " ")
 	if len(s) > 300 {
