@@ -163,13 +163,13 @@ func (r *responder) write(status int, body string) {
 // harm a client. operation is the client's name for the operation. relay
 // returns false if the client did not get all of the response. If checkFirst
 // refuses the response, relay writes nothing and returns errNotSOAP. It does not
-// call checkFirst for a response without an announced length, if the response is
-// a notification stream or the operation is not known.
+// call checkFirst for a notification stream, because it sends the head of a stream
+// immediately.
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
 	streaming := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
-	if streaming {
+	if streaming && operation != "" {
 		r.begin(resp)
 		_ = r.control.Flush() // the first event may come only after half an hour
 	}
@@ -262,17 +262,13 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 	return n, err
 }
 
-// checkFirst checks the first part of the response, which is in buf[:n]. For a
-// POST it reads more of the response into buf, until the bytes show what kind
-// of document the response is. It returns the number of bytes in buf. It returns
+// checkFirst checks the first part of the response to a POST, which is in buf[:n].
+// It reads more of the response into buf, until the bytes show what kind of
+// document the response is. It returns the number of bytes in buf. It returns
 // errNotSOAP if the document does not come from EWS; then the first hintRead bytes
-// of resp.Body can be read again. For other methods it returns errNotSOAP if the
-// response has status 200, no announced length and no content.
+// of resp.Body can be read again. Responses to other methods are not checked.
 func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error) (int, error) {
 	if r.r.Method != http.MethodPost {
-		if n == 0 && err == io.EOF && resp.ContentLength < 0 && resp.StatusCode == http.StatusOK {
-			err = errNotSOAP
-		}
 		return n, err
 	}
 	var start start
