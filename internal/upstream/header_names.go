@@ -16,11 +16,11 @@ import (
 // two differ. It must not be changed after other goroutines have got it.
 type headerNames struct {
 	spelling  map[string]string // by canonical name
-	canonical map[string]string // by spelling
+	spellings map[string]bool   // the values of spelling
 }
 
-// maxHeaderNames limits the cache. When it has this number of names or more, the
-// next response with a new name begins an empty set.
+// maxHeaderNames limits the cache. A response that would add more names empties
+// it.
 const maxHeaderNames = 128
 
 // headerNameCache holds the names of the latest responses. A server sends the
@@ -45,29 +45,30 @@ func (c *headerNameCache) read(head []byte) *headerNames {
 		}
 		changed.add(string(name))
 	}
-	if changed != nil {
+	switch {
+	case changed == nil:
+	case len(changed.spelling) <= maxHeaderNames:
 		c.last.Store(changed)
+	default:
+		c.last.Store(nil) // only this response keeps its names
 	}
 	return names
 }
 
 // has reports whether n contains name in this spelling.
-func (n *headerNames) has(name []byte) bool {
-	canonical, ok := n.canonical[string(name)]
-	return ok && n.spelling[canonical] == string(name)
-}
+func (n *headerNames) has(name []byte) bool { return n.spellings[string(name)] }
 
 func (n *headerNames) clone() *headerNames {
-	if n == nil || len(n.spelling) >= maxHeaderNames {
-		return &headerNames{spelling: map[string]string{}, canonical: map[string]string{}}
+	if n == nil {
+		return &headerNames{spelling: map[string]string{}, spellings: map[string]bool{}}
 	}
-	return &headerNames{spelling: maps.Clone(n.spelling), canonical: maps.Clone(n.canonical)}
+	return &headerNames{spelling: maps.Clone(n.spelling), spellings: maps.Clone(n.spellings)}
 }
 
 func (n *headerNames) add(name string) {
 	canonical := textproto.CanonicalMIMEHeaderKey(name)
-	delete(n.canonical, n.spelling[canonical])
-	n.spelling[canonical], n.canonical[name] = name, canonical
+	delete(n.spellings, n.spelling[canonical])
+	n.spelling[canonical], n.spellings[name] = name, true
 }
 
 // HeaderName returns the server's spelling of the header whose canonical name is

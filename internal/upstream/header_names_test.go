@@ -72,8 +72,34 @@ func TestHeaderNamesChange(t *testing.T) {
 	}
 	for i := range 1000 { // a server that always sends new names
 		cache.read(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nx%d: x\r\n\r\n", i))
-		if n := len(cache.last.Load().spelling); n > maxHeaderNames {
-			t.Fatalf("%d names are remembered", n)
+		if names := cache.last.Load(); names != nil && len(names.spelling) > maxHeaderNames {
+			t.Fatalf("%d names are remembered", len(names.spelling))
+		}
+	}
+}
+
+// TestHeaderNamesOfOneResponse checks that a response has the spelling of all its
+// names, and that the cache keeps them only if their number is within the limit.
+func TestHeaderNamesOfOneResponse(t *testing.T) {
+	for _, test := range []struct{ names, kept int }{{maxHeaderNames, maxHeaderNames}, {maxHeaderNames + 1, 0}, {1000, 0}} {
+		var cache headerNameCache
+		cache.read([]byte("HTTP/1.1 200 OK\r\nX0: x\r\n\r\n"))
+		head := []byte("HTTP/1.1 200 OK\r\n")
+		for i := range test.names {
+			head = fmt.Appendf(head, "x%d: x\r\n", i)
+		}
+		names := cache.read(append(head, "\r\n"...))
+		for i := range test.names {
+			if want, got := fmt.Sprint("x", i), names.HeaderName(fmt.Sprint("X", i)); got != want {
+				t.Fatalf("%d names: %s is spelled %s", test.names, want, got)
+			}
+		}
+		kept := 0
+		if last := cache.last.Load(); last != nil {
+			kept = len(last.spelling)
+		}
+		if kept != test.kept {
+			t.Errorf("%d of %d names are kept, want %d", kept, test.names, test.kept)
 		}
 	}
 }

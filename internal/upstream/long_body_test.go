@@ -88,6 +88,23 @@ func TestLongBodyNeedsFewWrites(t *testing.T) {
 	}
 }
 
+// TestFillOfLongResponses checks for which responses a Read may return several TLS
+// records.
+func TestFillOfLongResponses(t *testing.T) {
+	tryRead := func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+	for _, c := range []struct {
+		length  int64
+		tryRead func([]byte) (int, error)
+		want    bool
+	}{{minFillSize, tryRead, false}, {minFillSize + 1, tryRead, true}, {minFillSize + 1, nil, false}, {-1, tryRead, false}} {
+		a := &attempt{msg: &message{request: post("<a/>")}, conn: &conn{tryRead: c.tryRead}}
+		a.begin(&http.Response{StatusCode: http.StatusOK, ContentLength: c.length, Body: http.NoBody})
+		if a.response.fillReads != c.want {
+			t.Errorf("%d bytes, with a call for reading without waiting %v: %v", c.length, c.tryRead != nil, a.response.fillReads)
+		}
+	}
+}
+
 // TestGatheredRecordsKeepTheirOrder checks that records are sent in their order,
 // even if another goroutine writes while they are gathered. TLS may do so.
 func TestGatheredRecordsKeepTheirOrder(t *testing.T) {

@@ -93,6 +93,61 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// TestFailedConnectionIsNotUsedAgain uses a connection on which nothing more can be
+// sent after some bytes of a request. The server responds nevertheless. The client
+// gets the response, and the connection is closed.
+func TestFailedConnectionIsNotUsedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		request testRequest
+	}{
+		{"short POST", post},
+		{"long POST", testRequest{body: large[:100000]}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inSynctest(t, func(t *testing.T) {
+				const accepted = 20
+				s := newServer(memoryNetwork{}, head, body, say(ok), func(p *peer) error {
+					_, err := io.ReadFull(p.raw, make([]byte, accepted))
+					return err
+				}, say(ok))
+				var armed atomic.Bool
+				transport := newTestTransport(t, s, func(u *upstream.Config) {
+					u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+						conn, err := s.net.open(ctx, s)
+						return &failingConn{conn, &armed, accepted}, err
+					}
+				})
+				mustFetch(t, transport, get)
+				armed.Store(true)
+				if _, text := mustFetch(t, transport, c.request); text != "<ok/>" {
+					t.Errorf("the response is %q", text)
+				}
+				if !s.waitClosed(time.Second) {
+					t.Error("the connection is open")
+				}
+			})
+		})
+	}
+}
+
+// TestBodyThatFailsAtItsFirstByte checks a body of unknown length. Its error is that
+// of RoundTrip, and no connection is opened for it.
+func TestBodyThatFailsAtItsFirstByte(t *testing.T) {
+	inSynctest(t, func(t *testing.T) {
+		s := newServer(memoryNetwork{}, head, body, say(ok))
+		r, sent := testRequest{length: -1, fails: true, stream: true}.request(t.Context())
+		r.ContentLength = 0 // in a Request with a body: unknown
+		resp, err := newTestTransport(t, s).RoundTrip(r)
+		if resp != nil || !errors.Is(err, errBody) {
+			t.Errorf("%v, %v", resp, err)
+		}
+		if conns, _ := s.counts(); conns != 0 || !sent.closed.Load() {
+			t.Errorf("%d connections; the body is closed: %v", conns, sent.closed.Load())
+		}
+	})
+}
+
 // TestContinueTimeout checks that the body is sent after ContinueTimeout if the
 // server does not send 100 Continue.
 func TestContinueTimeout(t *testing.T) {
