@@ -70,6 +70,8 @@ func TestFailedResponses(t *testing.T) {
 		{"token of a wrong type", response{status: 200, body: `{"expires_in":3600,"access_token":{"a":"CANARY"}}`}, Transient, 0, "unexpected kind"},
 		{"lifetime of a wrong type", response{status: 200, body: `{"expires_in":"CANARY","access_token":"CANARY"}`}, Transient, 0, "unexpected kind"},
 		{"token with a line break", response{status: 200, body: `{"expires_in":3600,"access_token":"CANARY\r\nX: y"}`}, Transient, 0, "no header can hold"},
+		{"token with = in the middle", response{status: 200, body: `{"expires_in":3600,"access_token":"CANARY=y"}`}, Transient, 0, "no header can hold"},
+		{"token of = alone", response{status: 200, body: `{"expires_in":3600,"access_token":"=="}`}, Transient, 0, "no header can hold"},
 		{"token too long", response{status: 200, body: `{"expires_in":3600,"access_token":"` + strings.Repeat("A", 60<<10) + `"}`}, Transient, 0, "no header can hold"},
 		{"expired", response{status: 200, body: `{"expires_in":0,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
 		{"negative lifetime", response{status: 200, body: `{"expires_in":-5,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
@@ -381,4 +383,19 @@ func FuzzResponse(f *testing.F) {
 			t.Errorf("refused with %q", err)
 		}
 	})
+}
+
+// TestBearerTokens takes its values from the grammar of b64token in RFC 6750,
+// section 2.1.
+func TestBearerTokens(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false, "=": false, "==": false, "=a": false, "a=b": false, "a==b=": false, "a b": false, "a,b": false, "\u00e4": false, "a\x7f": false,
+		"a@b": false, "a[b": false, "a`b": false, "a{b": false, "a:b": false,
+		"a": true, "a=": true, "a==": true, "a====": true, "-._~+/": true, "azAZ09": true, "e30.e30.c2ln": true,
+		strings.Repeat("a", maxBearerToken): true, strings.Repeat("a", maxBearerToken+1): false,
+	} {
+		if got := isBearerToken(text); got != want {
+			t.Errorf("%.20q, %d bytes: %v", text, len(text), got)
+		}
+	}
 }

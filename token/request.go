@@ -123,18 +123,19 @@ func (nullCache) Replace(_ context.Context, c cache.Unmarshaler, _ cache.Replace
 
 func (nullCache) Export(context.Context, cache.Marshaler, cache.ExportHints) error { return nil }
 
-// isBearerToken reports whether s consists of characters that a bearer token may
-// have (RFC 6750 section 2.1) and is short enough for servers to accept.
+// isBearerToken reports whether s has the form of a bearer token (b64token of RFC
+// 6750, section 2.1) and is short enough for servers to accept.
 func isBearerToken(s string) bool {
-	if s == "" || len(s) > maxBearerToken {
+	if len(s) > maxBearerToken {
 		return false
 	}
-	for _, c := range []byte(s) {
+	text := strings.TrimRight(s, "=")
+	for _, c := range []byte(text) {
 		switch {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~+/=", c) >= 0:
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~+/", c) >= 0:
 		default:
 			return false
 		}
 	}
-	return true
+	return text != ""
 }
