@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -440,6 +442,39 @@ func TestRecentKeepsWhatHasNotExpired(t *testing.T) {
 			t.Errorf("a key is not renewed, or another one with it: %v", r.until)
 		}
 	})
+}
+
+// TestRecentDropsTheKeyThatExpiresFirst checks which keys remain when the limit is
+// reached. Without an expired key it is the key that was not used for the longest
+// time.
+func TestRecentDropsTheKeyThatExpiresFirst(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		last func(*recent[int])
+		want []int
+	}{
+		{"a new key", func(r *recent[int]) { r.add(9) }, []int{0, 2, 3, 4, 5, 6, 7, 9}},
+		{"a key that is held", func(r *recent[int]) { r.add(5) }, []int{0, 1, 2, 3, 4, 5, 6, 7}},
+		{"a new key, and one has expired", func(r *recent[int]) {
+			time.Sleep(time.Minute - 7*time.Second)
+			r.add(9)
+		}, []int{0, 2, 3, 4, 5, 6, 7, 9}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRecent[int](time.Minute, 8)
+			for i := range 8 {
+				r.add(i)
+				time.Sleep(time.Second)
+			}
+			if !r.renew(0) {
+				t.Fatal("the first key is not held")
+			}
+			test.last(r)
+			if got := slices.Sorted(maps.Keys(r.until)); !slices.Equal(got, test.want) {
+				t.Errorf("%s: held %v, want %v", test.name, got, test.want)
+			}
+		})
+	}
 }
 
 func TestPatternsNarrowTheListInForce(t *testing.T) {

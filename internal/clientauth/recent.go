@@ -39,16 +39,23 @@ func (r *recent[K]) has(k K) bool {
 	return now.Before(r.until[k])
 }
 
-// add adds a key. It drops expired keys. If limit has been reached, it also drops
-// an arbitrary key.
+// add adds a key, or extends the time of a key that is held. It drops expired keys.
+// If the other keys reach the limit, it also drops the key that would expire first.
 func (r *recent[K]) add(k K) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var first K
+	var end time.Time // time when first expires
 	for old, until := range r.until {
-		if len(r.until) >= r.limit || !now.Before(until) {
+		if !now.Before(until) {
 			delete(r.until, old)
+		} else if end.IsZero() || until.Before(end) {
+			first, end = old, until
 		}
+	}
+	if _, held := r.until[k]; !held && len(r.until) >= r.limit {
+		delete(r.until, first)
 	}
 	r.until[k] = now.Add(r.ttl)
 }
