@@ -67,7 +67,8 @@ type Mailbox struct {
 	Counts
 	Injected int64     // number of requests to which the proxy added the name
 	Gone     bool      // Exchange has reported that the mailbox does not exist, and has not opened it since
-	Fault    string    // response code of the latest SOAP fault; in a list of all clients together, the alphabetically last of the clients' latest codes
+	Fault    string    // response code of the latest SOAP fault
+	faulted  time.Time // time of that fault
 	opened   time.Time // time when Exchange last opened the mailbox
 	gone     time.Time
 }
@@ -135,7 +136,7 @@ func (t *Traffic) addMailboxes(s *Summary) {
 	for key, m := range t.mailboxes {
 		one := Mailbox{
 			Client: key.client, Form: key.form, Name: key.name, Counts: m.Counts,
-			Injected: m.injected, Fault: m.fault, opened: m.opened, gone: m.gone,
+			Injected: m.injected, Fault: m.fault, faulted: m.faulted, opened: m.opened, gone: m.gone,
 		}
 		s.Injected += m.injected
 		s.ByClient = append(s.ByClient, one)
@@ -149,7 +150,9 @@ func (t *Traffic) addMailboxes(s *Summary) {
 		sum := &s.Mailboxes[at]
 		sum.merge(&one.Counts)
 		sum.Injected += one.Injected
-		sum.Fault = max(sum.Fault, one.Fault) // max makes the result independent of the order in which the clients are merged
+		if n := one.faulted.Compare(sum.faulted); n > 0 || n == 0 && one.Fault > sum.Fault { // faults at the same time: the result must not depend on the order of the clients
+			sum.faulted, sum.Fault = one.faulted, one.Fault
+		}
 		sum.opened, sum.gone = later(sum.opened, one.opened), later(sum.gone, one.gone)
 	}
 	for _, list := range [][]Mailbox{s.Mailboxes, s.ByClient} {

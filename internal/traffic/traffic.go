@@ -141,7 +141,8 @@ type mailbox struct {
 	injected int64
 	gone     time.Time // time when Exchange last reported that the mailbox does not exist
 	opened   time.Time // time when Exchange last opened the mailbox
-	fault    string    // response code of the latest request that ended with a SOAP fault
+	faulted  time.Time // time of the latest request that ended with a SOAP fault
+	fault    string    // response code of that request
 }
 
 type operationKey struct{ client, product, name string }
@@ -244,8 +245,8 @@ func (t *Traffic) addMailbox(r *proxy.Record, o outcome.Outcome) {
 	case r.Fault == nonExistent:
 		m.gone = later(m.gone, at)
 	}
-	if r.Fault != "" {
-		m.fault = string(r.Fault)
+	if r.Fault != "" && !at.Before(m.faulted) {
+		m.faulted, m.fault = at, string(r.Fault)
 	}
 }
 

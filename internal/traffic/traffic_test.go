@@ -133,6 +133,34 @@ func TestMailboxesThatDoNotExist(t *testing.T) {
 	}
 }
 
+// TestLatestFault checks that a mailbox has the response code of its latest fault,
+// whichever client user it belongs to, and in whichever order a log is read.
+func TestLatestFault(t *testing.T) {
+	fault := func(client string, after time.Duration, code ews.ResponseCode) func(*proxy.Record) {
+		return func(r *proxy.Record) {
+			r.Client, r.Start, r.Status, r.Upstream, r.Fault = client, monday.Add(after), 500, 500, code
+		}
+	}
+	const busy, denied = "ErrorServerBusy", "ErrorImpersonateUserDenied"
+	for name, test := range map[string]struct {
+		edits []func(*proxy.Record)
+		want  string
+	}{
+		"one client":                       {[]func(*proxy.Record){fault("a", 0, busy), fault("a", time.Hour, denied)}, denied},
+		"one client, read in turn":         {[]func(*proxy.Record){fault("a", time.Hour, denied), fault("a", 0, busy)}, denied},
+		"the latest of the first client":   {[]func(*proxy.Record){fault("a", time.Hour, denied), fault("b", 0, busy)}, denied},
+		"the latest of the second client":  {[]func(*proxy.Record){fault("a", 0, busy), fault("b", time.Hour, denied)}, denied},
+		"two clients at the same time":     {[]func(*proxy.Record){fault("a", 0, busy), fault("b", 0, denied)}, busy},
+		"another client without a fault":   {[]func(*proxy.Record){fault("a", 0, denied), func(r *proxy.Record) { r.Client = "b" }}, denied},
+		"a later request without a fault":  {[]func(*proxy.Record){fault("a", 0, denied), func(r *proxy.Record) { r.Client, r.Start = "a", monday.Add(time.Hour) }}, denied},
+		"no request that ended in a fault": {[]func(*proxy.Record){nil}, ""},
+	} {
+		if got := count(New(LogLimits()), test.edits...).Mailboxes[0].Fault; got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 // TestLimits checks that clients cannot make a Traffic exceed its limits, and
 // that the totals stay complete.
 func TestLimits(t *testing.T) {
