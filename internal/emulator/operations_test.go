@@ -219,15 +219,37 @@ func TestAffinity(t *testing.T) {
 
 func TestPullNotifications(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
-	id := between(t, x.call(strings.ReplaceAll(subscribe, "Streaming", "Pull")), "<m:SubscriptionId>", "<")
+	subscribed := x.call(strings.ReplaceAll(subscribe, "Streaming", "Pull"))
+	id := between(t, subscribed, "<m:SubscriptionId>", "<")
 	get := `<m:GetEvents><m:SubscriptionId>` + id + `</m:SubscriptionId><m:Watermark>x</m:Watermark></m:GetEvents>`
-	if got := x.call(get); !strings.Contains(got, "<t:StatusEvent>") {
+	// PreviousWatermark is the watermark of the last event that the client has got
+	// (MS-OXWSNTIF, t:NotificationType).
+	last := between(t, subscribed, "<m:Watermark>", "<")
+	events := func(when string) string {
+		t.Helper()
+		got := x.call(get)
+		if previous := between(t, got, "<t:PreviousWatermark>", "<"); previous != last {
+			t.Errorf("%s: PreviousWatermark %s, want %s", when, previous, last)
+		}
+		for _, rest := range strings.Split(got, "<t:Watermark>")[1:] {
+			last, _, _ = strings.Cut(rest, "<")
+		}
+		return got
+	}
+	if got := events("without events"); !strings.Contains(got, "<t:StatusEvent>") {
 		t.Errorf("without events: %s", got)
 	}
 	x.call(createDraft)
 	x.e.Exchange().Deliver("alice@contoso.com", "news")
-	if got := x.call(get); strings.Count(got, "<t:NewMailEvent>") != 1 || strings.Contains(got, "CreatedEvent") {
+	before := last
+	if got := events("after a mail"); strings.Count(got, "<t:NewMailEvent>") != 1 || strings.Contains(got, "CreatedEvent") {
 		t.Errorf("after a mail: %s", got)
+	}
+	if last == before {
+		t.Error("the event of a mail has the watermark of the Subscribe")
+	}
+	if got := events("after the mail was fetched"); !strings.Contains(got, "<t:StatusEvent>") {
+		t.Errorf("without further events: %s", got)
 	}
 }
 

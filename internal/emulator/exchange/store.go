@@ -223,12 +223,13 @@ func (s *Store) noteFolder(f *folder, kind string) {
 	f.owner.log = append(f.owner.log, change{s.nextChange(), kind, f.name})
 }
 
-// publish renders an event for every subscription that covers the item.
-func (s *Store) publish(i *item, event string) {
+// publish renders an event with the given name for every subscription that covers the item.
+func (s *Store) publish(i *item, name string) {
 	for _, sub := range s.subscriptions {
 		if sub.folders[i.folder] {
-			sub.events = append(sub.events, fmt.Sprintf(`<t:%s><t:Watermark>%s</t:Watermark><t:TimeStamp>%s</t:TimeStamp>%s<t:ParentFolderId Id="%s"/></t:%[1]s>`,
-				event, watermark(s.nextChange()), s.now().UTC().Format(time.RFC3339), i.idXML(), i.folder.id))
+			mark := watermark(s.nextChange())
+			sub.events = append(sub.events, event{mark, fmt.Sprintf(`<t:%s><t:Watermark>%s</t:Watermark><t:TimeStamp>%s</t:TimeStamp>%s<t:ParentFolderId Id="%s"/></t:%[1]s>`,
+				name, mark, s.now().UTC().Format(time.RFC3339), i.idXML(), i.folder.id)})
 		}
 	}
 	s.news.wake()

@@ -16,9 +16,12 @@ type subscription struct {
 	backEnd   string
 	streaming bool
 	folders   map[*folder]bool
-	events    []string // the rendered events that the client has not fetched
-	previous  string   // watermark at the time when the subscription was made
+	events    []event // events that the client has not fetched
+	watermark string  // watermark of the last event that the client has fetched; at first that of the Subscribe
 }
+
+// An event is a change in a folder.
+type event struct{ watermark, text string }
 
 // heartbeat is the interval of the keep-alive documents of a streaming response.
 const heartbeat = 45 * time.Second
@@ -35,7 +38,7 @@ func subscribe(c *call) response {
 		backEnd:   c.backEnd,
 		streaming: request.name.Local == "StreamingSubscriptionRequest",
 		folders:   map[*folder]bool{},
-		previous:  watermark(c.store.changes),
+		watermark: watermark(c.store.changes),
 	}
 	if request.attribute("", "SubscribeToAllFolders") == "true" {
 		for _, f := range c.user.folders {
@@ -52,7 +55,7 @@ func subscribe(c *call) response {
 	c.store.subscriptions[s.id] = s
 	inner := "<m:SubscriptionId>" + s.id + "</m:SubscriptionId>"
 	if !s.streaming {
-		inner += "<m:Watermark>" + s.previous + "</m:Watermark>"
+		inner += "<m:Watermark>" + s.watermark + "</m:Watermark>"
 	}
 	return c.withAffinity(replies("Subscribe", []result{{inner: inner}}))
 }
@@ -76,19 +79,25 @@ func getEvents(c *call) response {
 	if s == nil {
 		return replies("GetEvents", []result{subscriptionNotFound()})
 	}
+	previous := s.watermark
 	events := s.take()
 	if events == "" {
-		events = "<t:StatusEvent><t:Watermark>" + s.previous + "</t:Watermark></t:StatusEvent>"
+		events = "<t:StatusEvent><t:Watermark>" + s.watermark + "</t:Watermark></t:StatusEvent>"
 	}
-	return replies("GetEvents", []result{{inner: "<m:Notification>" + s.head() + "<t:PreviousWatermark>" + s.previous + "</t:PreviousWatermark><t:MoreEvents>false</t:MoreEvents>" + events + "</m:Notification>"}})
+	return replies("GetEvents", []result{{inner: "<m:Notification>" + s.head() + "<t:PreviousWatermark>" + previous + "</t:PreviousWatermark><t:MoreEvents>false</t:MoreEvents>" + events + "</m:Notification>"}})
 }
 
 func (s *subscription) head() string { return "<t:SubscriptionId>" + s.id + "</t:SubscriptionId>" }
 
+// take returns the text of the events that the client has not fetched.
 func (s *subscription) take() string {
-	events := strings.Join(s.events, "")
+	var text strings.Builder
+	for _, e := range s.events {
+		text.WriteString(e.text)
+		s.watermark = e.watermark
+	}
 	s.events = nil
-	return events
+	return text.String()
 }
 
 // getStreamingEvents keeps the response open for ConnectionTimeout minutes.
