@@ -12,7 +12,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -460,6 +462,73 @@ func TestPanicsEndTheConnection(t *testing.T) {
 	}
 }
 
+// TestCloseBeforeTheHandler closes the server when the head of a request has
+// arrived, before the handler is called. It must not be called any more.
+func TestCloseBeforeTheHandler(t *testing.T) {
+	called := false
+	inMemory(t, func(http.ResponseWriter, *http.Request) { called = true }, func(s *testServer) {
+		s.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateActive {
+				s.Close()
+			}
+		}
+		c, in := s.dial()
+		send(c, getRequest)
+		closed(in)
+		synctest.Wait()
+	})
+	if called {
+		t.Error("a closed server has called the handler")
+	}
+}
+
+// TestEmptyLinesBetweenRequests checks that two empty lines after a POST are
+// ignored, as by net/http, and that the first byte of a third one is refused
+// immediately.
+func TestEmptyLinesBetweenRequests(t *testing.T) {
+	inMemory(t, ok, func(s *testServer) {
+		c, in := s.dial()
+		send(c, postRequest+"\r\n\r\n"+postRequest+"\r\n\r\n\r")
+		began := time.Now()
+		for i, want := range []int{200, 200, 400} {
+			if resp := s.receive(in); resp.StatusCode != want {
+				t.Errorf("response %d: %d, want %d", i, resp.StatusCode, want)
+			}
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the refusal came after %v", took)
+		}
+		c.Close()
+	})
+}
+
+// TestChunkExtensions checks the limit for the bytes of chunk extensions. The
+// second implementation is that of net/http.
+func TestChunkExtensions(t *testing.T) {
+	for _, size := range []int{1, 10, 100} { // bytes of data in each chunk
+		for _, extension := range []int{10, 30, 78, 200} {
+			chunk := fmt.Sprintf("%x;%s\r\n%s\r\n", size, strings.Repeat("e", extension), strings.Repeat("x", size))
+			// accepted returns the largest number of such chunks that a reader accepts, up
+			// to a limit.
+			accepted := func(accepts func(body string) bool) int {
+				const limit = 1100
+				return sort.Search(limit, func(n int) bool { return !accepts(strings.Repeat(chunk, n+1) + "0\r\n\r\n") })
+			}
+			ours := accepted(func(body string) bool {
+				all, _ := serveBytes([]byte("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"+body), nil)
+				return len(all) == 1 && all[0].Whole
+			})
+			theirs := accepted(func(body string) bool {
+				_, err := io.Copy(io.Discard, httputil.NewChunkedReader(strings.NewReader(body)))
+				return err == nil
+			})
+			if ours != theirs {
+				t.Errorf("chunks of %d bytes with %d bytes of extensions: %d are accepted, by net/http %d", size, extension, ours, theirs)
+			}
+		}
+	}
+}
+
 // TestReadLeftBehind checks that the connection ends when the handler returns,
 // although a goroutine that the handler started still waits for the body.
 func TestReadLeftBehind(t *testing.T) {
@@ -552,8 +621,9 @@ func TestConnStates(t *testing.T) {
 	}
 }
 
-// A failingListener is a listener whose calls of Accept fail with the errors in
-// errs, one after the other.
+// A failingListener is a listener whose calls of Accept return the errors in errs,
+// one after the other. In place of an error that is nil, Accept returns a
+// connection whose client has left.
 type failingListener struct {
 	net.Listener
 	errs []error
@@ -562,7 +632,12 @@ type failingListener struct {
 func (l *failingListener) Accept() (net.Conn, error) {
 	err := l.errs[0]
 	l.errs = l.errs[1:]
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	server, client := net.Pipe()
+	client.Close()
+	return server, nil
 }
 func (*failingListener) Close() error { return nil }
 
@@ -571,8 +646,9 @@ func TestAcceptIsTriedAgain(t *testing.T) {
 		again := &net.OpError{Op: "accept", Err: syscall.EMFILE}
 		broken := errors.New("broken")
 		began := time.Now()
-		err := new(Server).Serve(&failingListener{errs: []error{again, again, again, broken}})
-		if err != broken || time.Since(began) != (5+10+20)*time.Millisecond {
+		err := new(Server).Serve(&failingListener{errs: []error{again, again, again, nil, again, again, broken}})
+		// The pauses double, and after a connection they begin with the shortest again.
+		if err != broken || time.Since(began) != (5+10+20+5+10)*time.Millisecond {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
