@@ -77,7 +77,7 @@ func (b *body) read(p []byte) (n int, err error) {
 			var some int
 			some, err = b.readSome(p[n:])
 			n += some
-		case n > 0 && !b.conn.in.hasLine():
+		case n > 0 && !b.nextArrived():
 			return n, nil // do not wait for the next chunk
 		default:
 			err = b.nextChunk()
@@ -86,6 +86,16 @@ func (b *body) read(p []byte) (n int, err error) {
 			return n, err
 		}
 	}
+}
+
+// nextArrived reports whether the line before the next chunk has arrived, after the
+// end of the current chunk.
+func (b *body) nextArrived() bool {
+	rest := b.conn.in.buffered()
+	if b.begun {
+		rest = rest[min(len(rest), len("\r\n")):]
+	}
+	return indexLF(rest) >= 0
 }
 
 // readSome reads bytes of the body, or of one chunk.

@@ -120,11 +120,6 @@ func (h *head) parseRequestLine(line string) error {
 	if !ok || !also || !httpguts.ValidHeaderFieldName(method) {
 		return errRequestLine
 	}
-	for i := range len(target) {
-		if target[i] <= ' ' || target[i] == 0x7f {
-			return errTarget
-		}
-	}
 	var major int
 	var isVersion bool
 	switch major, h.minor, isVersion = http.ParseHTTPVersion(version); {
@@ -221,7 +216,8 @@ func unfold(value, lines string) (whole, rest string, err error) {
 	return value, lines, nil
 }
 
-// parseTarget parses the target and determines the host of the request.
+// parseTarget parses the target and determines the host of the request. Package url
+// refuses control characters.
 func (h *head) parseTarget() error {
 	var err error
 	switch authority := h.method == http.MethodConnect && !strings.HasPrefix(h.target, "/"); {

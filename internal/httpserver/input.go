@@ -25,9 +25,6 @@ type input struct {
 // buffered returns the bytes that were read and not yet used.
 func (in *input) buffered() []byte { return in.buf[in.r:in.w] }
 
-// hasLine reports whether buffered contains a whole line.
-func (in *input) hasLine() bool { return indexLF(in.buffered()) >= 0 }
-
 // discard removes n bytes from the beginning of buffered.
 func (in *input) discard(n int) {
 	if in.r += n; in.r == in.w {

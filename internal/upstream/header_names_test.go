@@ -119,6 +119,7 @@ func TestHeadEnd(t *testing.T) {
 		"HTTP/1.1 200\r\n\r\nx":  16,
 		"HTTP/1.1 200\n\nx":      14,
 		"HTTP/1.1 200\n\r\nx":    15,
+		"\n\nx":                  2,
 		"a\r\nb: c\r\n\r\n":      11,
 		"a\r\nb: c\r\n\r":        -1,
 		"a\r\nb: c\r\nd\r\n\r\n": 14,
