@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"hmaproxy/proxy/internal/body"
 )
 
 // TestTitle tests pages with a title, with a part of a title, and without a title.
@@ -40,5 +42,26 @@ func TestPrintableASCII(t *testing.T) {
 		if got := printableASCII("a\u00e9b", limit); got != want {
 			t.Errorf("at most %d bytes: %q, want %q", limit, got, want)
 		}
+	}
+}
+
+// TestUTF16 checks that a response in UTF-16 counts as SOAP as soon as its byte order
+// mark shows, because it is not read.
+func TestUTF16(t *testing.T) {
+	for text, want := range map[string]start{
+		"\xff\xfe": startSOAP, "\xfe\xff": startSOAP, "\x00<": startSOAP, "<\x00": startSOAP, "abc\x00": startSOAP,
+		"abcd\x00": startOther, "\xff": startOther, "\xfe": startOther, "\xff\xff": startOther,
+	} {
+		if got := textStart([]byte(text)); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// TestBodyWithoutRoom checks which of two causes the response names: the memory for
+// bodies, or the slot of the connection.
+func TestBodyWithoutRoom(t *testing.T) {
+	if p := noRoom(body.ErrFull); p.reason != ReasonProxyBusy || p.prompt || p.detail != "" {
+		t.Errorf("without memory: %+v", p)
 	}
 }

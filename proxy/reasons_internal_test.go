@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"testing"
 
 	"hmaproxy/proxy/policy"
@@ -14,5 +15,15 @@ func TestEveryPolicyReasonHasItsCounterpart(t *testing.T) {
 	}
 	if len(policyReasons) != len(policy.Reasons()) {
 		t.Errorf("%d reasons are mapped, the policy has %d", len(policyReasons), len(policy.Reasons()))
+	}
+}
+
+// TestUnknownReason checks the values next to the last reason.
+func TestUnknownReason(t *testing.T) {
+	if last := reasonCount - 1; last.String() == "" || last.Text() == "" || last.Class() != reasons[last].class {
+		t.Errorf("the last reason is %q, %q, %v", last, last.Text(), last.Class())
+	}
+	if got := reasonCount.String(); got != fmt.Sprintf("Reason(%d)", len(reasons)) || reasonCount.Class() != ClassFailed || reasonCount.Text() != "" {
+		t.Errorf("an unknown reason is %q, %q, %v", got, reasonCount.Text(), reasonCount.Class())
 	}
 }
