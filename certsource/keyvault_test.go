@@ -312,14 +312,22 @@ func TestPollsTakeTurns(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
 		k := f.open()
 		wantCode(t, k, "v1", "")
-		f.vault = hang
+		asked := 0
+		f.vault = func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			hang(w, r)
+		}
 		go func() { _, _ = k.Certificates(t.Context()) }()
 		synctest.Wait()
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
 		list, err := k.Certificates(ctx)
-		if len(list) != 1 || !errors.Is(err, context.Canceled) {
-			t.Error(len(list), err)
+		if len(list) != 1 || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%d certificates, %v after %v", len(list), err, time.Since(began))
+		}
+		if asked != 1 {
+			t.Errorf("%d requests to the vault, want that of the first poll", asked)
 		}
 	})
 }

@@ -3,6 +3,8 @@ package proxy
 import (
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/internal/autodiscover"
 )
@@ -68,14 +70,9 @@ func product(userAgent string) string {
 		first = first[:maxProduct]
 	}
 	for i := range len(first) {
-		if c := first[i]; c != '/' && !isTokenByte(c) {
+		if c := first[i]; c != '/' && !httpguts.IsTokenRune(rune(c)) {
 			return ""
 		}
 	}
 	return strings.Clone(first) // a copy, because the Record would otherwise keep the memory of the whole head in use
-}
-
-// isTokenByte reports whether c may be in a token as RFC 9110 defines it.
-func isTokenByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

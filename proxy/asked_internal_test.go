@@ -46,13 +46,21 @@ func TestProduct(t *testing.T) {
 	}
 }
 
-// TestTokenBytes tests each byte. A token has letters, digits and the characters
-// that RFC 9110, section 5.6.2, lists.
+// TestTokenBytes tests each byte in a product. A product has a slash and the
+// characters of a token: letters, digits and the characters that RFC 9110, section
+// 5.6.2, lists. It ends before a blank.
 func TestTokenBytes(t *testing.T) {
 	for c := range 0x100 {
-		want := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c))
-		if got := isTokenByte(byte(c)); got != want {
-			t.Errorf("%q: %v", rune(c), got)
+		text := "a" + string([]byte{byte(c)})
+		want := ""
+		switch {
+		case c == ' ':
+			want = "a"
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c < 0x80 && strings.ContainsRune("/!#$%&'*+-.^_`|~", rune(c)):
+			want = text
+		}
+		if got := product(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }

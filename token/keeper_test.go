@@ -276,7 +276,7 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 				defer w.close()
 				err := w.request()
 				var e *Error
-				if !errors.As(err, &e) || e.Class != Transient || !strings.Contains(err.Error(), tt.text) {
+				if !errors.As(err, &e) || e.Class != Transient || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "CANARY") {
 					t.Errorf("error %v", err)
 				}
 				w.entra.respondWith(nil)
