@@ -16,7 +16,7 @@ const (
 	reservedFiles   = 512      // files that are neither connections of clients nor their connections to Exchange
 	filesPerRequest = 2        // one connection of the client and one to Exchange
 
-	reservedMemory      = 56 << 20  // memory of the process itself and of the buffered bodies of all requests
+	reservedMemory      = 56 << 20  // 24 MiB of the process itself, and the bodies that it may buffer with a memory limit of 128 MiB, a quarter of that limit; a higher limit permits more
 	memoryPerConnection = 128 << 10 // a request with a head of the maximum size; a notification stream needs 47 KiB
 
 	// systemBuffer is the size of a connection's receive and send buffers, which
