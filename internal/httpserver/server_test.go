@@ -642,16 +642,25 @@ func (l *failingListener) Accept() (net.Conn, error) {
 func (*failingListener) Close() error { return nil }
 
 func TestAcceptIsTriedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		again := &net.OpError{Op: "accept", Err: syscall.EMFILE}
-		broken := errors.New("broken")
-		began := time.Now()
-		err := new(Server).Serve(&failingListener{errs: []error{again, again, again, nil, again, again, broken}})
-		// The pauses double, and after a connection they begin with the shortest again.
-		if err != broken || time.Since(began) != (5+10+20+5+10)*time.Millisecond {
-			t.Errorf("%v after %v", err, time.Since(began))
-		}
-	})
+	again := &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		name string
+		errs []error
+		want time.Duration
+	}{
+		{"the pauses double", []error{again, again, again, broken}, (5 + 10 + 20) * time.Millisecond},
+		{"a connection in between", []error{again, again, again, nil, again, again, broken}, (5 + 10 + 20 + 5 + 10) * time.Millisecond},
+		{"the longest pause is a second", append(slices.Repeat([]error{again}, 10), broken), (5+10+20+40+80+160+320+640)*time.Millisecond + 2*time.Second},
+		{"an error that lasts", []error{broken}, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			if err := new(Server).Serve(&failingListener{errs: c.errs}); err != broken || time.Since(began) != c.want {
+				t.Errorf("%s: %v after %v, want %v after %v", c.name, err, time.Since(began), broken, c.want)
+			}
+		})
+	}
 }
 
 // TestLargeHeadIsRefused has cases on both sides of two limits: the size of a head,
