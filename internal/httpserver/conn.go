@@ -392,16 +392,15 @@ func (c *conn) linger(complete bool) {
 // A lingerer is a connection that can be reset instead of closed.
 type lingerer interface{ SetLinger(seconds int) error }
 
-// abort ends the connection in the middle of a response. If the client may treat
-// the end of the connection as the end of the response, abort resets the
+// abort ends the connection in the middle of a response. A client of HTTP/1.0 may
+// treat the end of the connection as the end of the response, so abort resets its
 // connection. Otherwise the client could mistake a part of the response for the
 // whole. With TLS it resets the TCP connection, because a TLS close_notify would
 // mark the response as complete.
 func (c *conn) abort() {
-	ends := c.resp.endsWithConnection() || c.resp.head.minor == 0
 	c.resp.out.discard()
-	if !ends {
-		return
+	if c.resp.head.minor > 0 {
+		return // a chunked response, or one with a length, shows that it is incomplete
 	}
 	if l, ok := c.raw().(lingerer); ok {
 		_ = l.SetLinger(0)

@@ -334,9 +334,3 @@ func (r *response) finish() error {
 	}
 	return nil
 }
-
-// endsWithConnection reports whether the end of the connection marks the end of
-// the response.
-func (r *response) endsWithConnection() bool {
-	return r.status != 0 && !r.open && r.declared < 0 && !r.chunked && !r.bodyless
-}
