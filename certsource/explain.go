@@ -57,8 +57,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 	return e
 }
 
-// logIn changes e to an error of the log-in at host. The name of the error becomes
-// the application's id or, if no id is configured, the way to log in.
+// logIn changes e to an error of the log-in at host. Its field Name becomes the
+// application's id or, if no id is configured, the way to log in.
 func logIn(cfg *KeyVaultConfig, e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(cfg.ClientID, string(cfg.Auth)), "", host
 }

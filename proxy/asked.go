@@ -24,8 +24,8 @@ const (
 	ServiceOther          Service = "other"
 )
 
-// serviceOf returns the service that a client requests with a target that is
-// not served.
+// serviceOf returns the service that a request was meant for. The proxy does not
+// serve target, the path and query of the request.
 func serviceOf(target string) Service {
 	path, _, _ := strings.Cut(target, "?")
 	path = ascii.ToLower(path)

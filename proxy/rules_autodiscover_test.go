@@ -701,8 +701,9 @@ func jsonErrorOf(status int, code, reason string) want {
 	})
 }
 
-// jsonFields expects the fields want and no others. If further is not "", it also
-// expects a field of that name with a value that is not empty.
+// jsonFields checks that the response is a JSON object with exactly the fields in
+// the map want. If further is not "", the object must also have a field of that
+// name that is not empty. jsonFields returns what is wrong, or "".
 func jsonFields(r *result, want map[string]string, further string) string {
 	got := make(map[string]string)
 	if err := json.Unmarshal([]byte(r.body), &got); err != nil || r.header.Get("Content-Type") != "application/json; charset=utf-8" {

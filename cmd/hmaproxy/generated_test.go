@@ -75,8 +75,8 @@ func TestBashCompletion(t *testing.T) {
 	}
 }
 
-// TestCompletionsCanBeRead makes each installed shell parse its completion
-// file, and mandoc the man pages.
+// TestCompletionsCanBeRead checks that each installed shell can parse its
+// completion file, and that mandoc, if it is installed, can parse the man pages.
 func TestCompletionsCanBeRead(t *testing.T) {
 	for _, tc := range [][]string{
 		{"bash", "-n", "../../deploy/completions/hmaproxy.bash"},

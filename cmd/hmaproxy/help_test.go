@@ -86,9 +86,9 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-// TestErrorsFitTheTerminal prints mistakes on the command line and in the
-// settings as on a terminal. In output that does not go to a terminal, each
-// problem is one line.
+// TestErrorsFitTheTerminal checks the error texts for wrong command lines and
+// wrong settings. On a terminal they are wrapped at 100 columns. Elsewhere they
+// have the same words and are not wrapped.
 func TestErrorsFitTheTerminal(t *testing.T) {
 	settings := []string{
 		"HMA_EWS_URL=http://mail.contoso.com/EWS/Exchange.asmx", "HMA_ALLOWED_MAILBOXES=*@contoso.com,!ceo@contoso.com,*", "HMA_LISTEN=0.0.0.0:8080",

@@ -200,8 +200,9 @@ func TestSecretIsNotForEveryone(t *testing.T) {
 	}
 	load(t, contents(t, file+".new"), map[string]string{"/list": "alice@contoso.com\n"})
 
-	// The env file names a file for the secret already, so the secret is not added:
-	// hmaproxy refuses a secret that is set twice.
+	// The env file names a file for the secret already. FILE.new must contain the
+	// secret in place of this setting, because hmaproxy refuses a secret that is set
+	// twice.
 	os.Remove(file + ".new")
 	rewrite(t, file, before)
 	n.mustRun("-e", basic[1], "-v", "contoso", "-o", file, "-s", "--kv-app-id", kvID, "--hma-app-id", hmaID, "-m", "bob@contoso.com")

@@ -21,7 +21,8 @@ import (
 
 // A slotTest is a server behind two listeners that share their slots. GET / is
 // served immediately; GET /wait waits for release. A connection without a slot
-// gets status 500. A request whose connection has lost its slot gets status 503.
+// gets status 500. A request for /body gets status 503 if its connection has lost
+// its slot while the handler read the body.
 type slotTest struct {
 	t       *testing.T
 	inner   [2]*memnet.Listener

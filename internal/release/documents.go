@@ -51,8 +51,9 @@ func (t *Tree) Documents() []string {
 }
 
 var (
-	// markdownLink matches the target of a link or picture, of the definition of
-	// a reference, and of the HTML elements that Markdown may contain.
+	// markdownLink matches targets in Markdown. A target is in a link or picture,
+	// in the definition of a reference, or in the attribute href or src of an HTML
+	// element.
 	markdownLink = regexp.MustCompile(`\]\(\s*<?([^)>\s]+)|(?m:^ {0,3}\[[^\]]+\]:\s*<?([^>\s]+))|(?i:(?:href|src)\s*=\s*["']([^"']+))`)
 	// elsewhere matches the beginning of a link with a scheme such as https: or
 	// mailto:, whose target is outside the archive.

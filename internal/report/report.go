@@ -80,7 +80,7 @@ type Span struct {
 	GapFrom int64       `json:"gap_from_seconds"` // minimum length of a pause that is reported as a gap
 	Starts  []time.Time `json:"starts,omitempty"` // starts of hmaproxy
 	Stopped []Pause     `json:"stopped,omitempty"`
-	Abrupt  int         `json:"starts_without_end,omitempty"` // number of starts before which the log does not contain the end of the previous run
+	Abrupt  int         `json:"starts_without_end,omitempty"` // number of starts after a run whose end is not in the log
 }
 
 // A Pause is a period without requests, or one in which hmaproxy did not run.

@@ -79,7 +79,7 @@ type Reader struct {
 	each    func(*proxy.Record)
 	seen    map[uint64]struct{} // hashes of the request ids that were read
 	seed    maphash.Seed
-	policy  *policy.Policy // finds the schema's name of an operation
+	policy  *policy.Policy // maps the client's spelling of an operation to the name in the schema; decides nothing else
 	known   map[operation]string
 	decoder decoder
 	record  proxy.Record
@@ -110,8 +110,9 @@ func NewReader(each func(*proxy.Record)) (*Reader, error) {
 func (r *Reader) Facts() *Facts { return &r.facts }
 
 // Read reads a log, which may be compressed with gzip. name identifies the log in
-// Facts. Read returns an error of the reader in, an error about damaged gzip data,
-// or ErrUTF16. Data that ends too early is not an error.
+// Facts. Read returns ErrUTF16, an error about damaged gzip data, or the error with
+// which reading from in failed. Compressed data that ends too early is not an error:
+// name is then added to Facts.Unfinished.
 func (r *Reader) Read(name string, in io.Reader) error {
 	buffered := bufio.NewReaderSize(in, 64<<10)
 	magic, _ := buffered.Peek(3)
@@ -310,8 +311,8 @@ func (r *Reader) isDuplicate(id string) bool {
 // clients choose them.
 const maxKnown = 1000
 
-// knownOperation returns the schema's name of the operation, in the form of
-// proxy.Record.Known.
+// knownOperation returns the operation's name as the EWS schema spells it, in the
+// form of proxy.Record.Known.
 func (r *Reader) knownOperation(l *entry) string {
 	if l.Operation == "" {
 		return ""

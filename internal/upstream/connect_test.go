@@ -18,8 +18,8 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// maxSegment is the size above which a device in the tests below does not pass a
-// TLS hello.
+// maxSegment is the size, in bytes, of the longest TLS hello that the devices in the
+// tests below accept.
 const maxSegment = 1400
 
 // helloFilter returns a step for a server, before the TLS handshake. The step

@@ -247,7 +247,7 @@ func (c scenario) compare(t *testing.T, n network) {
 		t.Errorf("upstream\n got %s\nwant %s\n%s", summary, want, details)
 	}
 	if _, memory := n.(memoryNetwork); memory && (!c.fakeTime || c.readsNothing) {
-		return // http.Transport closes connections under a lock, and fake time stands still while a goroutine waits for a lock; the case runs on TCP too
+		return // http.Transport runs this case on TCP only: it closes connections under a lock, and fake time stands still while a goroutine waits for a lock
 	}
 	others := c.checkNetHTTP(t, n, of)
 	if c.netHTTP == "" && !strings.Contains(summary, "broken") && !strings.Contains(summary, "unconnected") && details != others {

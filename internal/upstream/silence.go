@@ -45,9 +45,10 @@ type watchedUpload struct {
 	doubted bool            // the idle connections were closed because of this upload
 }
 
-// A silenceLimit is the result of a check of an upload. It says what limits the
-// silence of the upload's server, that no limit is needed any more, or that the
-// server is lost.
+// A silenceLimit is the result of checking an upload, whose server may stop
+// acknowledging bytes. It says whose time limit applies to that silence until the
+// next check: the watch's, the system's, or none. If the limit has passed, it is
+// serverLost.
 type silenceLimit int
 
 const (

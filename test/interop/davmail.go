@@ -11,8 +11,9 @@ func davmail() []scenario {
 			settings: []string{listed, "HMA_DEFAULT_MAILBOX=" + alice},
 		}
 	}
-	// DavMail looks up its own address with an identifier and a mailbox that do
-	// not exist. With this scope, that mailbox must be on the allow-list.
+	// To learn the address of its user, DavMail sends a request that names the
+	// invented mailbox blah@blah.com. With the scope "targets", hmaproxy checks
+	// this mailbox too, so it must be on the allow-list.
 	wide := task("IMAP")
 	wide.name += ", scope targets"
 	wide.settings = []string{listed + ",blah@blah.com", "HMA_DEFAULT_MAILBOX=" + alice, targets}

@@ -25,7 +25,7 @@ const noInline = "-gcflags=hmaproxy/...=-l"
 // build cache.
 type testBinary struct {
 	root    string
-	pkg     string   // the package of the tests, below the module's root
+	pkg     string   // folder of the tests' package, relative to the module's root
 	tested  listed   // the mutated package; compiled with its internal tests if pkg is that package
 	main    listed   // the package that runs the tests
 	archive []string // lines of an importcfg for both packages

@@ -22,8 +22,8 @@ type Inspector interface {
 	// HeadKnown reports whether enough of the body was inspected to send its
 	// first byte.
 	HeadKnown() bool
-	// Forwardable returns the offset in the client's body up to which bytes
-	// may be sent before Finish has returned nil.
+	// Forwardable returns an offset in the client's body. The bytes before this
+	// offset may be sent although Finish has not returned nil yet.
 	Forwardable() int64
 }
 
@@ -32,8 +32,9 @@ type Inspector interface {
 // connection.
 var ErrFull = errors.New("the memory for request bodies is in use")
 
-// A page is memory for a body of usual size, and for the head that replaces the
-// client's head.
+// A page is memory for a body of usual size, and for the rewritten SOAP head, which
+// is sent in place of the client's. The SOAP head is everything before the Body
+// element.
 type page struct {
 	body [pageBody]byte
 	head [pageHead]byte
