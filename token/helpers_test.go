@@ -464,8 +464,8 @@ func (w *testKeeper) request() error {
 	return err
 }
 
-// use makes a request every 10 s for the duration d. It returns the times of the
-// requests that failed.
+// use makes a request every 10 s for the duration d. For each request that failed,
+// it returns the time since w.begun.
 func (w *testKeeper) use(d time.Duration) (failed []time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Second) {
 		synctest.Wait()

@@ -134,11 +134,11 @@ func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
 	return "", ErrSameToken
 }
 
-// Reload makes the keeper immediately look up the certificates, try a new
-// certificate that Entra refused, and request a token if there is no token or
-// the last refresh failed. Without Reload the keeper would do these things at
-// their scheduled times. While a token is usable, Reload does not shorten a
-// Retry-After of Entra. Reload does not block. Reloads are limited to one per
+// Reload makes the keeper immediately look up the certificates and retry a new
+// certificate that Entra has refused. The keeper also requests a token if there is
+// none or if the last refresh failed. Without Reload the keeper would do these
+// things at their scheduled times. While a token is usable, Reload does not shorten
+// a Retry-After of Entra. Reload does not block. Reloads are limited to one per
 // 10 s: a call within 10 s of the previous reload takes effect at the end of
 // these 10 s.
 func (k *Keeper) Reload() {

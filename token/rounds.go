@@ -49,10 +49,11 @@ func (r *rounds) last() (done <-chan struct{}, failure *Error, retry deadline) {
 }
 
 // force requests a refresh that replaces the rejected token, or joins a refresh
-// in progress. It returns the channel of the round to wait for. If the current
-// token is usable and differs from rejected, force returns the current token
-// and no channel. The error is the failure of the latest refresh while a retry is
-// not due, or ErrLimited.
+// in progress. It returns a channel that is closed when this refresh ends. If the
+// current token is usable and differs from rejected, force returns the current
+// token and no channel. If the latest refresh failed and the next one is not due,
+// force returns that failure. It returns ErrLimited if the limiter forbids another
+// refresh.
 func (r *rounds) force(rejected string) (done <-chan struct{}, token string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

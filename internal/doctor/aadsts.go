@@ -99,8 +99,8 @@ func codeRepairs(code int, remedy, app string) []string {
 	return append(all, remedy)
 }
 
-// sameAs maps AADSTS codes that package token does not list to a listed code
-// with the same cause.
+// sameAs maps each AADSTS code that package token does not explain to a code with
+// the same cause that it explains.
 var sameAs = map[int]int{
 	7000229: 700016, 500133: 700024, 500137: 700024, 900023: 90002,
 	53000: 53003, 53001: 53003, 53002: 53003, 530003: 53003, 530035: 53003,

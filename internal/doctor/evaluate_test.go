@@ -116,9 +116,9 @@ func codeExplanations[C comparable](rules []codeRule[C]) []explanation {
 	return all
 }
 
-// TestNoCommonTLS uses the alerts with which openssl s_server ends a handshake
-// when it offers only suites with DHE, or with CBC and SHA-384. Go's TLS server
-// does not implement these suites.
+// TestNoCommonTLS checks the cause and repair if the server has no cipher suite or
+// no TLS version in common with hmaproxy. The test uses the alerts of openssl
+// s_server, because Go's TLS server cannot offer suites that hmaproxy lacks.
 func TestNoCommonTLS(t *testing.T) {
 	f := testFacts(t)
 	for _, c := range []struct {

@@ -54,7 +54,7 @@ type testSetup struct {
 	ways  map[string]func(context.Context) (net.Conn, error) // by host:port; other addresses lead to the emulator
 	ended []func()
 
-	beyond func(ctx context.Context, network, address string) (net.Conn, error) // opens the connections to which connectProxy forwards
+	beyond func(ctx context.Context, network, address string) (net.Conn, error) // opens connectProxy's connections to the hosts in CONNECT requests
 }
 
 // newTestSetup returns a working organisation. It opens no socket, and must be

@@ -205,7 +205,7 @@ func TestWrongApplication(t *testing.T) {
 	})
 }
 
-// editEWS changes a claim of the tokens for Exchange alone.
+// editEWS changes a claim in the tokens for Exchange, and in no other token.
 func editEWS(claim, value string) func(*testSetup) {
 	return func(r *testSetup) {
 		r.e.Entra().EditClaims(func(c map[string]any) {

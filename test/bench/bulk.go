@@ -15,7 +15,7 @@ func speedOf(way string) metric  { return metric{"64 MiB " + way, "MB/s"} }
 func workOf(way string) metric   { return metric{"CPU of a 64 MiB " + way, "ms/MB"} }
 func growthOf(way string) metric { return metric{"memory growth by a 64 MiB " + way, "MiB"} }
 
-// bulk sends large bodies in both directions.
+// bulk measures each peer with large bodies in both directions.
 func (b *bench) bulk(ctx context.Context) error {
 	all, stop, err := b.launchAll(ctx, b.heavy.address)
 	if err != nil {

@@ -68,8 +68,8 @@ func (b *bench) chosen() []peer {
 	return all
 }
 
-// launch starts a peer and waits for its first correct response. If upstream is
-// not a trustworthy Exchange, it only waits until the peer listens.
+// launch starts a peer and waits for its first correct response. If upstream has
+// an untrusted certificate, it only waits until the peer listens.
 func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance, error) {
 	i, err := p.start(b, ctx, upstream)
 	if err != nil {

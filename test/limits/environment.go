@@ -46,8 +46,8 @@ type environment struct {
 	proxy *exec.Cmd
 	group *group // the control group; nil: none could be made
 
-	before, peak, after int64       // resident memory; set by the load that compares these values
-	probes              probeReport // report of the process that measures the probes; set by the load overload
+	before, peak, after int64       // resident memory in bytes; set only by loads that compare these values
+	probes              probeReport // report of the process that measures the probes; set only by the load "overload"
 }
 
 // startServices starts the emulated services and an Exchange that only reads
