@@ -97,7 +97,8 @@ func allowed(inspect bool, next http.Handler) http.Handler {
 	})
 }
 
-// impersonated reads the document up to the mailbox in ConnectingSID.
+// impersonated reads the document up to the mailbox in ConnectingSID, and returns
+// that mailbox.
 func impersonated(r io.Reader) (string, error) {
 	decoder := xml.NewDecoder(r)
 	inside := false

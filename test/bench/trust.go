@@ -21,9 +21,9 @@ type finding struct {
 	letThrough                    []string // names of the hostile requests that the peer forwards
 }
 
-// verify checks that every peer does the work that is compared. A peer that
-// accepts another server as Exchange is reported and measured nevertheless. If
-// hmaproxy accepts another server, that is an error.
+// verify checks that every peer does the work that is compared. It returns an error
+// if hmaproxy accepts a false Exchange or forwards a hostile request. If another
+// peer does so, verify records that in the findings, and the peer is still measured.
 func (b *bench) verify(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, p := range b.chosen() {
