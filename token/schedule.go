@@ -60,8 +60,8 @@ type deadline struct {
 
 func after(now time.Time, span time.Duration) deadline { return deadline{now.Add(span), span} }
 
-// left returns how long until d is due. If this is clearly longer than span, the
-// wall clock was set back after d was set, and d is due.
+// left returns how long until d is due. A result clearly longer than d.span would
+// mean that the wall clock was set back after d was set. left then returns 0.
 func (d deadline) left(now time.Time) time.Duration {
 	left := d.at.Sub(now)
 	if left > d.span+clockSlack {

@@ -32,8 +32,9 @@ func testFacts(t *testing.T, environ ...string) *facts {
 	return newFacts(Options{Config: c})
 }
 
-// TestRenegotiation uses the error that the product's transport returns when a
-// server asks for renegotiation, because Go's TLS server cannot do so.
+// TestRenegotiation checks the result for a server that asks for TLS renegotiation.
+// The test uses the error of the product's transport, because Go's TLS server
+// cannot ask for renegotiation.
 func TestRenegotiation(t *testing.T) {
 	f := testFacts(t)
 	u, err := url.Parse("https://mail.contoso.com/EWS/Exchange.asmx")

@@ -95,11 +95,11 @@ func (rec *recorder) proxyChosen(u *url.URL) {
 	})
 }
 
-// watchTLS makes the method verify check the chain in place of crypto/tls. The
-// method uses the roots and the rules of crypto/tls, and also records chains
-// that are not trusted.
+// watchTLS changes c so that rec.verify checks the chain in place of crypto/tls.
+// rec.verify applies the rules of crypto/tls with the given roots, and also records
+// chains that are not trusted.
 func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
-	c.InsecureSkipVerify = true // verify is used instead
+	c.InsecureSkipVerify = true // rec.verify checks the chain
 	c.VerifyConnection = func(state tls.ConnectionState) error { return rec.verify(state, roots) }
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		rec.note(func(c *connection) { c.handshake.wantsCertificate = true })
@@ -107,8 +107,8 @@ func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
 	}
 }
 
-// verify verifies the chain, and finds out whether the chain is trusted only
-// because of HMA_CA_FILE.
+// verify verifies the chain, and records whether the chain is trusted only because
+// of HMA_CA_FILE.
 func (rec *recorder) verify(state tls.ConnectionState, roots *x509.CertPool) error {
 	chain := state.PeerCertificates
 	rec.mu.Lock()

@@ -379,7 +379,7 @@ func (c *conn) linger(complete bool) {
 		l.SetLingering() // from now on the listener may close the connection to make room for another
 	}
 	c.in.setDeadline(time.Now().Add(lingerTime))
-	c.setIdle(true) // an idle connection, so that Shutdown closes it
+	c.setIdle(true) // Shutdown closes idle connections
 	rest := buffers.Get().(*[readSize]byte)
 	defer buffers.Put(rest)
 	for {

@@ -56,7 +56,8 @@ func inTurn(round int, all []*instance) []*instance {
 	return turn
 }
 
-// load runs wrk, which sends the next request as soon as it has a response.
+// load measures each peer with wrk, which sends the next request on a connection as
+// soon as it has the response.
 func (b *bench) load(ctx context.Context) error {
 	all, stop, err := b.launchAll(ctx, b.direct)
 	if err != nil {

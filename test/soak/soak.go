@@ -27,7 +27,7 @@ const (
 	recoveryTime = 45 * time.Second // longest time from the last fault until requests succeed; at worst, refused tokens are replaced every 30 s
 )
 
-// A soak is one run.
+// A soak is one run of the soak test.
 type soak struct {
 	out     io.Writer
 	clients int

@@ -118,8 +118,9 @@ func onExpectation(act func(net.Conn) bool) func(net.Conn, http.Handler) {
 	return before(func(r *http.Request) bool { return r.Header.Get("Expect") != "" }, act)
 }
 
-// onLength is like onExpectation, but for POST requests whose body is longer than
-// n bytes or of unknown length.
+// onLength returns a session that calls act for POST requests whose body is longer
+// than n bytes or of unknown length, before it reads the body. act reports whether
+// the connection stays open.
 func onLength(n int64, act func(net.Conn) bool) func(net.Conn, http.Handler) {
 	return before(func(r *http.Request) bool {
 		return r.Method == http.MethodPost && (r.ContentLength > n || r.ContentLength < 0)
