@@ -181,8 +181,8 @@ type failedToken struct {
 	err   *token.Error
 }
 
-// foreign reports whether the response did not come from Entra ID and had a
-// status s with from <= s < below.
+// foreign reports whether the response did not come from Entra ID and its status is
+// in the range [from, below).
 func (t failedToken) foreign(from, below int) bool {
 	return t.err.Foreign && t.err.Status >= from && t.err.Status < below
 }

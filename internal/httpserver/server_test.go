@@ -462,8 +462,8 @@ func TestPanicsEndTheConnection(t *testing.T) {
 	}
 }
 
-// TestCloseBeforeTheHandler closes the server when the head of a request has
-// arrived, before the handler is called. It must not be called any more.
+// TestCloseBeforeTheHandler checks that the handler is not called if the server is
+// closed after the head of the request has arrived.
 func TestCloseBeforeTheHandler(t *testing.T) {
 	called := false
 	inMemory(t, func(http.ResponseWriter, *http.Request) { called = true }, func(s *testServer) {

@@ -21,8 +21,8 @@ const (
 // pinnedVariable is set in the environment of a process that runs on one processor.
 const pinnedVariable = "HMAPROXY_LIMITS_PINNED"
 
-// onProcessor executes the program again on one processor, on which all its
-// threads then run. In the new program it returns nil.
+// onProcessor executes the program again, with all its threads on the processor n.
+// In that second run, onProcessor only returns nil.
 func onProcessor(n int) error {
 	if os.Getenv(pinnedVariable) != "" {
 		return os.Unsetenv(pinnedVariable)
