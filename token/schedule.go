@@ -22,7 +22,7 @@ const (
 
 	firstBackoff         = time.Second
 	backoffWithToken     = 2 * time.Minute  // longest back-off while the old token is usable
-	backoffWithoutToken  = 15 * time.Second // longest back-off without a usable token: every request fails
+	backoffWithoutToken  = 15 * time.Second // longest back-off without a usable token, because then every request fails
 	backoffConfiguration = 5 * time.Minute  // longest back-off when a person must act; Reload ends it
 	backoffProbe         = 2 * time.Minute
 	probeSoon            = 5 * time.Minute // interval of probes at first: Entra needs seconds to minutes to accept a new certificate

@@ -324,7 +324,7 @@ func (r *testSetup) close() {
 		end()
 	}
 	r.e.Close()
-	time.Sleep(time.Minute) // crypto/tls waits until the peer has read its last record
+	time.Sleep(time.Minute) // when crypto/tls closes a connection, it waits until the peer has read close_notify
 	synctest.Wait()
 }
 

@@ -47,7 +47,8 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// TestCell uses texts that spreadsheets read as a formula, from OWASP's list.
+// TestCell checks that Cell marks or escapes texts that spreadsheets would read as
+// a formula, and changes no other text. The texts are from OWASP's list.
 func TestCell(t *testing.T) {
 	for in, want := range map[string]string{
 		"alice@contoso.com": "alice@contoso.com",

@@ -109,7 +109,8 @@ func writeHead(format func(response) string) func(net.Conn, http.Handler) {
 	})
 }
 
-// writeHeadWith is like writeHead, but send writes the text to the connection.
+// writeHeadWith returns a session that formats each response of Exchange with
+// format, and writes the resulting text to the connection with send.
 func writeHeadWith(format func(response) string, send func(net.Conn, string) error) func(net.Conn, http.Handler) {
 	return func(conn net.Conn, exchange http.Handler) {
 		forEachRequest(conn, func(_ *bufio.Reader, r *http.Request) bool {
