@@ -270,7 +270,7 @@ func (r *response) endHead(whole bool) {
 	r.data += len(framing)
 }
 
-// chunkBuffered adds the framing that makes the body bytes in the buffer a chunk.
+// chunkBuffered adds framing, so that the body bytes in the buffer become a chunk.
 // more is the number of further bytes of this chunk, which the caller sends after
 // the buffer. If more is 0, chunkBuffered also adds the end of the chunk.
 func (r *response) chunkBuffered(more int) {

@@ -106,8 +106,8 @@ func (b *Buffer) first(announced int64) []byte {
 // pageSize is the number of bytes of the budget that a page takes.
 const pageSize = pageBody + pageHead
 
-// reserve sets the reservation of b to the sum of a page, the memory for
-// sending if b has already reserved it, and n bytes. It returns false if the
+// reserve sets the reservation of b to pageSize plus n bytes. If b has already
+// reserved memory for sending, that is included too. reserve returns false if the
 // budget does not permit this.
 func (b *Buffer) reserve(n int64) bool {
 	n += pageSize + b.sending
