@@ -62,7 +62,7 @@ func explainCode[C comparable](rules []codeRule[C], code C) (explanation, bool) 
 // have the same word, the first pair is used.
 type names []string
 
-// The method with returns a list of pairs followed by n, so that pairs take
+// The method "with" returns a list of pairs followed by n, so that pairs take
 // precedence.
 func (n names) with(pairs ...string) names { return append(pairs[:len(pairs):len(pairs)], n...) }
 

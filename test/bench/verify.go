@@ -117,7 +117,8 @@ func (b *bench) seen(ctx context.Context) (count int, authorization string, err 
 	return count, authorization, err
 }
 
-// ask requests the counters of the emulated Exchange.
+// ask returns the text that the emulated Exchange has at path: counters of what
+// reached it.
 func (b *bench) ask(ctx context.Context, path string) (string, error) {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // a certificate of the benchmark's own backend

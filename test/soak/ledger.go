@@ -98,7 +98,8 @@ func (l *ledger) succeeded() int {
 	return l.ok
 }
 
-// balance compares the ledger with the content of the mailbox.
+// balance compares the ledger with the mailbox, and records each difference as an
+// error. subjects are the subjects of all messages in the mailbox.
 func (l *ledger) balance(subjects []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
