@@ -79,8 +79,8 @@ func usableUntil(obtained, expires time.Time) time.Time {
 
 // refreshDelay returns the time from obtained until the token is replaced: two
 // thirds of its life, or less if Entra advises so (advised may be zero). jitter
-// in [-1, 1) varies the delay by 5 %, so that several instances do not refresh at
-// the same time.
+// in [-1, 1) varies the delay by up to 5 %, so that several instances do not
+// refresh at the same time.
 func refreshDelay(obtained, expires, advised time.Time, jitter float64) time.Duration {
 	life := expires.Sub(obtained)
 	delay := life / 3 * 2

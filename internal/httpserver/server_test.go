@@ -502,8 +502,8 @@ func TestEmptyLinesBetweenRequests(t *testing.T) {
 	})
 }
 
-// TestChunkExtensions checks the limit for the bytes of chunk extensions. The
-// second implementation is that of net/http.
+// TestChunkExtensions checks that this package and net/http accept the same number
+// of chunks with long extensions.
 func TestChunkExtensions(t *testing.T) {
 	for _, size := range []int{1, 10, 100} { // bytes of data in each chunk
 		for _, extension := range []int{10, 30, 78, 200} {

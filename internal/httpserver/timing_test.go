@@ -80,8 +80,8 @@ type lingeringConn struct{ net.Conn }
 func (lingeringConn) CloseWrite() error { return nil }
 
 // TestShutdownWhileLingering checks how long a connection waits for a client that
-// has its response and does not close the connection: for lingerTime, and no longer
-// when the server stops.
+// has its response and does not close the connection. It waits for lingerTime, but
+// Shutdown ends the wait immediately.
 func TestShutdownWhileLingering(t *testing.T) {
 	for _, shutdown := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

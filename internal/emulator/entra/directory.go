@@ -81,8 +81,9 @@ func (d *Directory) Unregister(c *pki.Certificate) {
 	d.app(d.hmaAppID, func(a *application) { delete(a.certs, c.Thumbprint()) })
 }
 
-// AddSecret gives an application a client secret until it expires. Exchange refuses
-// tokens that the HMA application gets with a secret.
+// AddSecret adds a client secret to an application. expires is the end of the
+// secret's validity. Exchange refuses tokens that the HMA application gets with a
+// secret.
 func (d *Directory) AddSecret(appID, secret string, expires time.Time) {
 	d.app(appID, func(a *application) { a.secrets[secret] = expires })
 }
