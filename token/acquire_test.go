@@ -385,8 +385,8 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// TestBearerTokens takes its values from the grammar of b64token in RFC 6750,
-// section 2.1.
+// TestBearerTokens checks which texts are accepted as tokens: those of the grammar
+// b64token in RFC 6750, section 2.1, up to maxBearerToken bytes.
 func TestBearerTokens(t *testing.T) {
 	for text, want := range map[string]bool{
 		"": false, "=": false, "==": false, "=a": false, "a=b": false, "a==b=": false, "a b": false, "a,b": false, "\u00e4": false, "a\x7f": false,

@@ -172,8 +172,8 @@ func (c connection) describe() string {
 	return fmt.Sprintf("%s, returned %d in %d ms", s, c.response.status, c.response.took.Milliseconds())
 }
 
-// server names the server that sent the certificate chain: the target's host, or
-// the corporate proxy.
+// server returns text that names the server that sent the certificate chain: the
+// target's host, or the corporate proxy.
 func (c connection) server() string {
 	if c.route.proxyTLS != "" {
 		return "the corporate proxy " + c.route.proxy
