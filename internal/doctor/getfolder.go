@@ -22,7 +22,7 @@ const (
 		`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
 )
 
-// getFolder requests the id of a mailbox's inbox with the token. An empty
+// getFolder uses the token to request the id of a mailbox's inbox. An empty
 // mailbox means that the request names no mailbox; Exchange refuses such a
 // request, but only after it has accepted the token.
 func getFolder(ctx context.Context, s *session, f *facts, mailbox string) ewsResponse {

@@ -156,7 +156,8 @@ func (s *soak) recover() {
 	s.ledger.complain("%v after the last fault requests still fail: %s", recoveryTime, reason)
 }
 
-// account checks the ledger at the end of the run.
+// account checks the ledger, the log and the number of goroutines at the end of the
+// run. It records errors in the ledger.
 func (s *soak) account(goroutines int) {
 	s.ledger.balance(s.emu.Exchange().Subjects(mailbox, "drafts"))
 	if n := s.log.leaks(); n > 0 {
