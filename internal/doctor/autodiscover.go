@@ -71,7 +71,7 @@ type walk struct {
 	options   AutodiscoverOptions
 	domain    string
 	found     string // URL of the first location at which hmaproxy serves Autodiscover with a trusted certificate
-	elsewhere bool   // a location before found leads to another server
+	elsewhere bool   // a location that clients try before the one in found leads to another server
 	all       []Result
 }
 

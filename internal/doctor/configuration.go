@@ -161,8 +161,8 @@ func listenerCertificates(c *config.Config) []string {
 	return texts
 }
 
-// newPolicy returns a policy of the allow-list alone. The list contains the
-// configured mailboxes and members, which come from groups.
+// newPolicy returns a policy that has no rules except the allow-list. The list
+// contains the configured mailboxes and members, the members of groups.
 func newPolicy(c *config.Config, members ...policy.Pattern) (*policy.Policy, error) {
 	return policy.New(policy.Config{
 		Allowed: slices.Concat(c.AllowedMailboxes, members), Empty: c.AllowedGroups != nil, Audit: c.ListMode == config.Audit,

@@ -220,7 +220,7 @@ func (b *bench) folder(name, config string, values map[string]any) (string, erro
 	return dir, fill(config, filepath.Join(dir, config), values)
 }
 
-// file returns a file in peers/.
+// file returns the content of a file in peers/.
 func file(name string) []byte {
 	text, err := files.ReadFile("peers/" + name)
 	if err != nil {

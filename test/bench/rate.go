@@ -23,7 +23,8 @@ func rateMetric(what string) metric {
 	return metric{fmt.Sprintf("%s at %d requests/s", what, perSecond), "µs"}
 }
 
-// rate sends at fixed times, whether or not earlier responses have arrived.
+// rate measures each peer with requests that are sent at fixed times, whether or
+// not the responses to earlier requests have arrived.
 func (b *bench) rate(ctx context.Context) error {
 	all, stop, err := b.launchAll(ctx, b.direct)
 	if err != nil {
