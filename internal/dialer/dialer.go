@@ -75,7 +75,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return d.connectAny(ctx, h, renewed, port)
 }
 
-// errTimeout is the cause of a dial that took longer than timeout.
+// errTimeout is the error of a dial that takes longer than the constant timeout.
 var errTimeout error = timeoutError{}
 
 type timeoutError struct{}

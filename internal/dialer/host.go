@@ -164,7 +164,8 @@ func (h *host) worked(addr netip.Addr) {
 	h.lastGood = addr
 }
 
-// After forget, the next call of the method addresses queries DNS.
+// forget marks the latest DNS result as outdated, so that the next call of
+// h.addresses sends a query.
 func (h *host) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -67,8 +67,8 @@ func TestEntraTokenClaims(t *testing.T) {
 	}
 }
 
-// refusalCases are changes that make a valid token request one that Entra refuses.
-// The request asks for a token for Exchange.
+// refusalCases are changes to a valid token request for Exchange. Entra refuses the
+// changed request.
 var refusalCases = map[string]struct {
 	change func(t *testing.T, e *emulator.Emulator, a *assertion, form url.Values)
 	after  func(e *emulator.Emulator, form url.Values) // called after the assertion was signed
