@@ -36,8 +36,8 @@ func (r *Reader) Reset(source io.Reader, conn *http.ResponseController) {
 
 // Read reads the next bytes of the body. It sets a new deadline before each
 // read, but none after the end of the body. A deadline after the end would
-// prevent net/http from noticing that the client disconnects, and would end the
-// request.
+// prevent the HTTP server from noticing that the client disconnects. It would
+// also make net/http's server end the request.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
