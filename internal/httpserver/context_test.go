@@ -8,7 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// TestContextEnds compares a requestContext with a context of package context.
+// TestContextEnds checks that a requestContext ends, and calls its functions, as a
+// context of package context does.
 func TestContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		standard, cancel := context.WithCancel(context.Background())

@@ -131,8 +131,9 @@ func converse(t *testing.T, address, script string, heads []string) (got reply) 
 	}
 }
 
-// TestLikeNetHTTP sends the same bytes to this server and to net/http's server,
-// both with the same handler. If the responses differ, the case says why.
+// TestLikeNetHTTP checks that this server and net/http's server send equal
+// responses to the same bytes, unless the case says why they differ. Both servers
+// have the same handler.
 func TestLikeNetHTTP(t *testing.T) {
 	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n" }
 	post := func(path, rest string) string { return "POST " + path + " HTTP/1.1\r\nHost: a\r\n" + rest }

@@ -357,8 +357,8 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	})
 }
 
-// TestTwoShutdowns calls Shutdown a second time while the first call waits for a
-// request. Both calls must end when the request has ended.
+// TestTwoShutdowns checks that Shutdown may be called while another call of it
+// waits for a request. Both calls must end when the request has ended.
 func TestTwoShutdowns(t *testing.T) {
 	inMemory(t, func(http.ResponseWriter, *http.Request) {
 		time.Sleep(5 * time.Second)
@@ -663,8 +663,8 @@ func TestAcceptIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestLargeHeadIsRefused has cases on both sides of two limits: the size of a head,
-// and the number of its lines.
+// TestLargeHeadIsRefused checks both sides of two limits: that of the size of a
+// head, and that of the number of its lines.
 func TestLargeHeadIsRefused(t *testing.T) {
 	const fixed = len("GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n")
 	for size, want := range map[int]int{16 << 10: 200, 16<<10 + 1: 431, 1 << 20: 431} {

@@ -21,8 +21,8 @@ type Network struct {
 // New returns a network without listeners.
 func New() *Network { return &Network{listeners: make(map[string]*Listener)} }
 
-// Listen opens a listener. Its address is an IP address and a port for the
-// network "tcp", and any text for others.
+// Listen opens a listener. For the network "tcp", address is an IP address and a
+// port. For other networks it is any text.
 func (n *Network) Listen(_ context.Context, network, address string) (net.Listener, error) {
 	var addr net.Addr = &net.UnixAddr{Name: address, Net: network}
 	if network == "tcp" {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// TestStatCountsAllButIdleAndWaiting parses a line in which every number is
-// different, so that it fails if a wrong field is read. proc(5) defines the order
-// of the fields.
+// TestStatCountsAllButIdleAndWaiting checks which fields of /proc/stat are added
+// up. Every number in the line is different, so the test fails if a wrong field is
+// read. proc(5) defines the order of the fields.
 func TestStatCountsAllButIdleAndWaiting(t *testing.T) {
 	got, err := parseStat("cpu  1000000 200000 30000 999 888 4000 500 77 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
 	if err != nil {
@@ -35,9 +35,9 @@ func TestParseStatRejectsMalformedText(t *testing.T) {
 	}
 }
 
-// TestNoiseIsTheShareOfOtherPrograms uses two processors, which have twenty
-// seconds of CPU time in ten seconds. Of the eight busy seconds, the benchmark
-// used five.
+// TestNoiseIsTheShareOfOtherPrograms checks the shares of ten seconds on two
+// processors, which have twenty seconds of CPU time. Of the eight busy seconds,
+// the benchmark used five.
 func TestNoiseIsTheShareOfOtherPrograms(t *testing.T) {
 	before := moment{at: time.Unix(100, 0), busy: time.Hour, stolen: time.Minute, own: time.Second}
 	after := moment{at: time.Unix(110, 0), busy: time.Hour + 8*time.Second, stolen: time.Minute + time.Second, own: 6 * time.Second}

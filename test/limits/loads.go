@@ -121,8 +121,8 @@ func (t *tally) total() (n int) {
 	return n
 }
 
-// servedOrBusy returns a check. It checks that every client of the load was
-// served, or got ErrorServerBusy or one of the outcomes in others.
+// servedOrBusy returns a check for a load. Every client must have been served, or
+// must have got ErrorServerBusy or one of the outcomes in others.
 func servedOrBusy(others ...string) func(_ *environment, load, _, _ *tally) []string {
 	return func(_ *environment, load, _, _ *tally) []string {
 		rest := load.total()

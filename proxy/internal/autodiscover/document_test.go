@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestLimitsOfDocuments parses a document at each limit and a document beyond
-// it.
+// TestLimitsOfDocuments checks that a document at each limit is accepted, and a
+// document beyond it is refused.
 func TestLimitsOfDocuments(t *testing.T) {
 	attributes := func(n int) string {
 		var b strings.Builder
