@@ -394,7 +394,7 @@ type lingerer interface{ SetLinger(seconds int) error }
 
 // abort ends the connection in the middle of a response. A client of HTTP/1.0 may
 // treat the end of the connection as the end of the response, so abort resets its
-// connection. Otherwise the client could mistake a part of the response for the
+// connection. Without the reset, the client could mistake a part of the response for the
 // whole. With TLS it resets the TCP connection, because a TLS close_notify would
 // mark the response as complete.
 func (c *conn) abort() {

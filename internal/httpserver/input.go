@@ -152,8 +152,8 @@ var errStopped = errors.New("httpserver: the connection is not read any more")
 
 // begin prepares a read: it sets the connection's deadline. Setting a deadline
 // is expensive, and most reads end immediately. So begin keeps an earlier
-// deadline that is still set. If that deadline ends the read too soon, end says
-// that the read must be repeated.
+// deadline that is still set. If that deadline ends the read too soon, the method
+// "end" reports that the read must be repeated.
 func (in *input) begin() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()

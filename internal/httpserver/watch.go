@@ -8,7 +8,7 @@ import (
 // A watch detects that the client leaves while a handler runs. It begins when
 // the body has been read to its end. If the handler has not returned after
 // watchDelay, the watch reads from the connection. A client that closes its
-// half of the connection has left.
+// sending side counts as having left.
 type watch struct {
 	conn *conn
 

@@ -191,8 +191,8 @@ func (b *bench) startBackend(ctx context.Context) (err error) {
 }
 
 // scripts writes inspect.lua, with which nginx-expat inspects requests, and the
-// requests that wrk sends. Clients of a proxy send a password, which the proxy
-// replaces. Requests that go directly to Exchange contain the token.
+// scripts with the requests that wrk sends. Clients of a proxy send a password,
+// which the proxy replaces. Requests that go directly to Exchange contain the token.
 func (b *bench) scripts() error {
 	for name, authorization := range map[string]string{"proxied.lua": password, "direct.lua": "Bearer " + b.token} {
 		values := map[string]any{"Dir": b.dir, "Authorization": authorization}

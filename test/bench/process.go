@@ -90,8 +90,9 @@ func (p *process) tree() []int {
 	return all
 }
 
-// parentOf returns the id of the parent process: in dir/stat the second field after
-// the name in parentheses; see proc(5).
+// parentOf returns the id of a process's parent. dir is the folder of the process in
+// /proc. In the file stat, the id is the second field after the name in parentheses;
+// see proc(5).
 func parentOf(dir string) (pid int, ok bool) {
 	text, err := os.ReadFile(dir + "/stat")
 	if err != nil {
