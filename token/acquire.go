@@ -20,8 +20,9 @@ type Grant struct {
 
 // Acquire requests one token with cert. If cert is nil, Acquire uses
 // cfg.ExperimentalAssertion. Acquire does not retry. It makes at most two HTTP
-// requests and returns within 15 seconds, unless cert's signer takes longer. Of
-// cfg, it ignores Certificates, Log and Attempted, and only checks PollInterval.
+// requests and returns within 15 seconds, unless cert's signer takes longer. It
+// ignores cfg.Certificates, cfg.Log and cfg.Attempted. It checks cfg.PollInterval,
+// but does not use it.
 //
 // The error is an [*Error]. It wraps ctx.Err() when ctx ends first. Its class
 // is [Configuration] when cfg is incomplete or invalid, and [Certificate] when

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// TestRotation performs the steps of a certificate rotation in different orders,
-// and with refusals and outages of Entra in between. No request may fail.
+// TestRotation checks that no request fails during a certificate rotation. The cases
+// perform the steps of a rotation in different orders, with refusals and outages of
+// Entra in between.
 func TestRotation(t *testing.T) {
 	type scene struct {
 		*testKeeper
@@ -176,9 +177,9 @@ func TestRestartInRotation(t *testing.T) {
 	})
 }
 
-// TestAllRefused checks that the keeper reads the vault again while every
-// certificate is refused, at most once in 30 s. The keeper uses a good
-// certificate as soon as the vault contains one.
+// TestAllRefused checks that the keeper reads the vault again, but at most once in
+// 30 s, while every certificate is refused. The keeper uses a good certificate as
+// soon as the vault contains one.
 func TestAllRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")

@@ -34,10 +34,9 @@ type Stream struct {
 	begun atomic.Bool // an attempt has read a byte
 }
 
-// NewStream returns a Payload. It consists of head, the bytes of buffer except the
-// first ones, whose number is the argument "from", and the rest of the client's
-// body. announced is the length of the client's body, -1 if it is unknown. owner
-// owns the memory of head, of buffer and of the Inspector.
+// NewStream returns a Payload that consists of head, buffer.Bytes()[from:] and the
+// rest of the client's body. announced is the length of the client's body, -1 if it
+// is unknown. owner owns the memory of head, of buffer and of the Inspector.
 func NewStream(head []byte, buffer *Buffer, from int, client *Reader, announced int64, in Inspector, owner Owner) *Stream {
 	data := buffer.Bytes()
 	s := &Stream{
