@@ -99,8 +99,8 @@ func codeRepairs(code int, remedy, app string) []string {
 	return append(all, remedy)
 }
 
-// sameAs maps each AADSTS code that package token does not explain to a code with
-// the same cause that it explains.
+// sameAs maps some AADSTS codes that package token does not know to codes that it
+// knows. Both codes of an entry have the same cause.
 var sameAs = map[int]int{
 	7000229: 700016, 500133: 700024, 500137: 700024, 900023: 90002,
 	53000: 53003, 53001: 53003, 53002: 53003, 530003: 53003, 530035: 53003,

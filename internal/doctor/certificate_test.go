@@ -20,8 +20,8 @@ import (
 	"hmaproxy/token"
 )
 
-// TestStoreCodesAreExplained checks the causes for the codes of a certificate in a
-// Windows store, and that each code has a repair.
+// TestStoreCodesAreExplained checks that each error code about a certificate in a
+// Windows store has the right cause and a repair.
 func TestStoreCodesAreExplained(t *testing.T) {
 	c := &config.Config{AppAuth: config.AppCertificate, CertStore: config.CertStore{Location: "LocalMachine", Name: "My"}, CertSubject: "CN=HMA-Cert"}
 	for code, want := range map[string]string{

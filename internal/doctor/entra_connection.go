@@ -100,7 +100,7 @@ func unknownTenant(f *facts, codes []int) Result {
 
 // otherResponder returns the cause of a response that did not come from the
 // service. The cause begins with "what responded", followed by the argument
-// what, for example "is not Entra ID".
+// "what", for example "is not Entra ID".
 func otherResponder(c connection, what string) string {
 	s := "what responded " + what
 	switch status := c.response.status; {

@@ -56,7 +56,7 @@ type sourceFacts struct {
 }
 
 // publicHalf is what the vault returns about a certificate to clients with the
-// permission to get certificates, which the product itself does not need.
+// permission to get certificates. The product itself does not need this permission.
 type publicHalf struct {
 	status     int // status of the response; 0 without a request or a response
 	thumbprint string

@@ -82,8 +82,8 @@ func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }
 
-// both sets HMA_APP_ID and HMA_KEY_VAULT_APP_ID to the value that one of them
-// has. The argument is the name of that one.
+// both sets HMA_APP_ID and HMA_KEY_VAULT_APP_ID to the same value. from is the name
+// of the setting that has this value already.
 func both(from string) func(*testSetup) {
 	return func(r *testSetup) {
 		id := r.env[from]

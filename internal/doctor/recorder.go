@@ -20,7 +20,7 @@ var errUntrusted = errors.New("certificate not trusted")
 
 // A recorder records the events on a transport's connections. A transport dials
 // in goroutines that may outlive the request, so the recorder ignores all
-// events after the method end was called.
+// events after the method "end" was called.
 type recorder struct {
 	change func(*tls.Config)
 

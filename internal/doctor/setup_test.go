@@ -312,7 +312,7 @@ func (o outcome) contains(part string) bool {
 	return strings.Contains(strings.Join(strings.Fields(o.text), " "), strings.Join(strings.Fields(part), " "))
 }
 
-// grace is how long clients have to close the connections that doctor used.
+// grace is the time for clients to close the connections that doctor used.
 const grace = time.Minute
 
 func (r *testSetup) close() {

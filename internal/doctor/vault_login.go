@@ -228,8 +228,8 @@ var permissionCodes = map[int]bool{650057: true, 65005: true, 650056: true, 5010
 // workload identity.
 var federationCodes = map[int]bool{70021: true, 700211: true, 700212: true, 700213: true}
 
-// noIdentity holds, by the configured way to sign in, the repair for a missing
-// identity.
+// noIdentity holds the repairs for a missing identity. The keys are the ways to sign
+// in to the vault.
 var noIdentity = map[config.VaultAuth]string{
 	config.AuthWorkload: "label the pod azure.workload.identity/use=true, and annotate its service account with azure.workload.identity/client-id",
 	config.AuthManaged:  "az vm identity assign -g GROUP -n MACHINE     # and reach 169.254.169.254 without a proxy",
