@@ -233,8 +233,8 @@ func (e *Emulator) Transport() *http.Transport {
 	return &http.Transport{DialContext: e.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}}
 }
 
-// DialContext connects to the service whose URL or listener has the host and port.
-// It refuses every other address.
+// DialContext connects to the service whose URL or listener has the host and port
+// in address. It refuses every other address.
 func (e *Emulator) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	for _, s := range e.services() {
 		if u, err := url.Parse(s.URL()); (err == nil && hostPort(u) == address) || s.ListensAt(address) {

@@ -257,7 +257,8 @@ func (x *ews) call(operation string) string {
 	return body
 }
 
-// between returns the part of s between the texts before and after.
+// between returns the part of s between two texts, the arguments "before" and
+// "after".
 func between(t testing.TB, s, before, after string) string {
 	t.Helper()
 	_, s, ok1 := strings.Cut(s, before)

@@ -68,8 +68,8 @@ func Cell(s string) string {
 	return s
 }
 
-// Short returns Text(s). If the text is longer than the argument most, in
-// characters, Short shortens it to that length; it then ends with "…".
+// Short returns Text(s). If that text has more characters than the argument "most"
+// permits, Short shortens it to that number; it then ends with "…".
 func Short(s string, most int) string {
 	s = Text(s)
 	if utf8.RuneCountInString(s) <= most {
@@ -93,7 +93,7 @@ func Number(n int64) string {
 }
 
 // Count returns n and a noun, such as "1 request" or "2,000 requests". The
-// argument one is the noun in the singular, several in the plural.
+// argument "one" is the noun in the singular, "several" is the noun in the plural.
 func Count(n int64, one, several string) string {
 	if n == 1 {
 		return "1 " + one

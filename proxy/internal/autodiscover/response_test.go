@@ -132,7 +132,7 @@ func TestElementsOfPOX(t *testing.T) {
 	}
 }
 
-// TestTextsOfJSON tests the responses in JSON.
+// TestTextsOfJSON checks the exact texts of the responses in JSON.
 func TestTextsOfJSON(t *testing.T) {
 	for got, want := range map[string]string{
 		WriteJSON("https://ews.internal/x"):      `{"Protocol":"EWS","Url":"https://ews.internal/x"}`,
