@@ -40,7 +40,7 @@ type Log struct {
 // allow-list are reported as a File too.
 type File struct {
 	Variable string
-	Failed   bool // whether the file could not be reloaded, or the groups not be expanded
+	Failed   bool // the file could not be reloaded, or the groups could not be expanded
 }
 
 // Observe adds the gauges of a state. state is called at each scrape. Call

@@ -89,7 +89,8 @@ func (s *product) start(ctx context.Context, extra []string) error {
 	return s.listen(log)
 }
 
-// listen reads the log until the listeners are open, and discards the rest.
+// listen reads the log until the listeners are open, and discards the rest of the
+// log. It returns when hmaproxy has served a request.
 func (s *product) listen(log io.Reader) error {
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
@@ -114,7 +115,8 @@ func (s *product) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, s.clients[0])
 }
 
-// warm checks that a request succeeds, and removes the request from the record.
+// warm sends requests until one succeeds, and then clears the emulator's record
+// of requests. It returns an error if 2000 requests in a row fail.
 func (s *product) warm() error {
 	var err error
 	for range 2000 {

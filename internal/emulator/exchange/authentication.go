@@ -103,9 +103,9 @@ func (t *Tokens) authenticate(r *http.Request) *diagnosis {
 	return t.authorise(r, j, token)
 }
 
-// authorise checks a token that Entra signed: lifetime, audience, tenant,
-// strength, permission. Of the audience, only scheme, host and port are compared.
-// They must equal the scheme, host and port of the request.
+// authorise checks a token that Entra signed: its lifetime, audience, tenant,
+// authentication method and permission. Of the audience, only scheme, host and
+// port are compared. They must equal the scheme, host and port of the request.
 func (t *Tokens) authorise(r *http.Request, j *jwt.Token, token string) *diagnosis {
 	if !j.ValidAt(t.now()) || t.isRevoked(j, token) {
 		return &diagnosis{number: 2000002, reason: "The token has expired.", category: "token_expired"}

@@ -177,7 +177,7 @@ func (e *envelope) readHead() (*head, error) {
 		return h, errors.New("'Body' is missing")
 	}
 	kept := e.raw.stopKeeping()
-	tag := bytes.LastIndexByte(kept[bodyAt:], '<') // offset of the Body's start tag from bodyAt; white space and comments may be in between
+	tag := bytes.LastIndexByte(kept[bodyAt:], '<') // white space and comments may precede the Body's start tag
 	e.raw.startHash(kept[int(bodyAt)+tag:])
 	return h, h.unmarshal(kept)
 }

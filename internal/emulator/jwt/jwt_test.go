@@ -142,8 +142,9 @@ func TestValidAt(t *testing.T) {
 	}
 }
 
-// TestVerifierNeedsTheNamedKey checks that the key that "kid" names must have
-// signed the token, also after another token was verified.
+// TestVerifierNeedsTheNamedKey checks that a token is accepted only if the key
+// that its "kid" names has signed it. This must hold even after a Verifier has
+// remembered a valid token.
 func TestVerifierNeedsTheNamedKey(t *testing.T) {
 	signer, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -77,7 +77,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestQuietPairs tests every pair of bytes as neighbours.
+// TestQuietPairs checks quiet for every pair of neighbouring bytes, at three
+// places of an eight-byte word.
 func TestQuietPairs(t *testing.T) {
 	word := []byte("AAAAAAAA")
 	for a := range 0x100 {

@@ -21,7 +21,7 @@ type reading struct {
 	operation  string
 	push       bool
 	bodyOffset int64
-	opEnd      int64    // offset of the "<" of the operation's end tag, or of the empty operation
+	opEnd      int64    // offset of the "<" of the operation's end tag, or of the tag of an empty operation
 	body       []string // tokens of the Body
 }
 

@@ -137,22 +137,23 @@ type step struct {
 	kind string // name of the element's type
 }
 
-// A walker visits every place of a request that takes text.
+// A walker visits every place in which a request can contain text.
 type walker struct {
 	*schema
 	seen map[string]bool
 	next []visit
-	leaf func(path []step, owner, name string) // called for each place; name is the name of an element, the name of an attribute after "@", or "#text"
+	leaf func(path []step, owner, name string) // called for each place; name is an element's name, "@" and an attribute's name, or "#text"
 }
 
-// A visit is a type whose content must still be walked, and the path to it.
+// A visit is the name of a type whose content must still be walked, and the path
+// to an element of this type.
 type visit struct {
 	path []step
 	kind string
 }
 
-// walk processes the list next until it is empty. Types with short paths come
-// first.
+// walk visits the types in w.next until the list is empty. A visit appends the
+// types that it finds, so types with short paths come first.
 func (w *walker) walk() {
 	for len(w.next) > 0 {
 		v := w.next[0]
@@ -242,9 +243,9 @@ func (w *walker) element(path []step, owner string, n *xsdNode) {
 	}
 }
 
-// document returns a request with the elements of path, one within the other.
-// text is in the attribute of the last element if name begins with "@", else in
-// the last element.
+// document returns a request with the elements of path, one within the other,
+// and with text in the last element. If name is "@" and the name of an
+// attribute, text is the value of that attribute of the last element instead.
 func document(path []step, name, text string) []byte {
 	var open, end string
 	for i, s := range path {
@@ -265,8 +266,8 @@ func document(path []step, name, text string) []byte {
 // mailbox or an object in a mailbox.
 var canName = regexp.MustCompile(`(?i)mail|smtp|address|legacydn|sid$|guid|owner|sender|organizer|represent|delegat|account|principal|user|member|mime|^@?id$|itemid|folderid|attachmentid|conversationid|personid|personaid|subscriptionid|masterid|occurrenceid|entryid|groupid|contactid`)
 
-// placeOf returns the name of a leaf in the table harmless. For an address, the
-// name consists of the elements around it. For any other leaf, the name begins
+// placeOf returns the key by which the map harmless lists a leaf. For an address,
+// the key consists of the elements around it. For any other leaf, the key begins
 // with the type that contains the leaf.
 func placeOf(path []step, owner, name string) string {
 	switch owner {
