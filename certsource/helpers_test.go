@@ -48,9 +48,9 @@ func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
 	return string(out)
 }
 
-// ver returns a version that was created the duration age before now. The
-// version's certificate is valid for a year from its creation. The common name
-// of the certificate is the version's id.
+// ver returns a version of the given age. The version's certificate is valid for
+// a year from its creation. The common name of the certificate is the version's
+// id.
 func ver(t *testing.T, id string, age time.Duration) *testVersion {
 	from := time.Now().Add(-age)
 	return &testVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}

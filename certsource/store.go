@@ -34,7 +34,7 @@ type StoreConfig struct {
 	Log *slog.Logger // nil: no log
 }
 
-// The locations of StoreConfig.
+// The values of StoreConfig.Location.
 const (
 	StoreLocalMachine = "LocalMachine"
 	StoreCurrentUser  = "CurrentUser"

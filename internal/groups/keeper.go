@@ -40,8 +40,8 @@ type Config struct {
 	Groups []string // SMTP addresses of the groups
 	// Expand returns the members of groups. Calls do not overlap.
 	Expand func(ctx context.Context, groups []string) (Members, error)
-	// Apply makes members current. After an error the previous members stay
-	// current.
+	// Apply puts the members into force, given as entries of an allow-list. If
+	// it returns an error, the previous members stay in force.
 	Apply func([]policy.Pattern) error
 	Log   *slog.Logger // required
 }
@@ -50,7 +50,7 @@ type Config struct {
 // use.
 type Keeper struct {
 	config  Config
-	confirm chan struct{} // buffers one request for an expansion
+	confirm chan struct{} // buffers one call of Confirm, until Run handles it
 	running sync.Mutex    // held during an expansion
 
 	mu      sync.Mutex

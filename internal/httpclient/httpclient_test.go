@@ -134,7 +134,7 @@ func TestTLSCompatibility(t *testing.T) {
 			} else if !strings.Contains(err.Error(), "HMA_TLS_COMPATIBILITY") {
 				t.Errorf("%v does not name the setting", err)
 			}
-			// The options are only for Exchange.
+			// HMA_TLS_COMPATIBILITY applies only to connections to Exchange.
 			if control := clients.Control().Transport.(sizeLimit).next.(*http.Transport); control.TLSClientConfig.CipherSuites != nil {
 				t.Error("Entra ID and Key Vault are offered other cipher suites")
 			}

@@ -87,7 +87,8 @@ func (e *envelope) open(t xml.StartElement) error {
 	return nil
 }
 
-// tree reads the rest of an element.
+// tree reads the element that start begins, up to its end tag, and returns it with
+// its content.
 func (e *envelope) tree(start xml.StartElement) (*node, error) {
 	n := &node{name: start.Name, attr: start.Copy().Attr}
 	var text strings.Builder

@@ -17,7 +17,7 @@ type head struct {
 	present  bool     // the head has an ExchangeImpersonation
 }
 
-// An identity is one of the four forms of a ConnectingSID.
+// An identity is a mailbox in one of the four forms of a ConnectingSID.
 type identity struct{ form, value string }
 
 // look reads the head in document order. It sets seen to the first text of a

@@ -28,8 +28,8 @@ var (
 	psInternetHeaders = ews.GUID{0x00, 0x02, 0x03, 0x86, 8: 0xc0, 15: 0x46}
 )
 
-// senderPropertyOf returns how the property that an ExtendedFieldURI specifies
-// names the sender. The function value returns an attribute's value.
+// senderPropertyOf classifies the property that e, an ExtendedFieldURI, specifies.
+// The function value returns the value of an attribute.
 func senderPropertyOf(e *element, value func(*attribute) []byte) senderProperty {
 	var tag, id, name, set string
 	distinguished := ""
@@ -72,8 +72,8 @@ func senderPropertyOf(e *element, value func(*attribute) []byte) senderProperty 
 	return noSender
 }
 
-// senderOfTag returns how the property with the given tag names the sender. tag
-// is the property's id as text, without the type. The ids come from
+// senderOfTag classifies the property with the given tag. tag is the property's id
+// as text, without the type. The ids come from
 // [MS-OXPROPS] and from Microsoft's header files for MAPI.
 func senderOfTag(tag string) senderProperty {
 	digits, base := tag, 10

@@ -104,7 +104,8 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	return int(s.lexer.off - begin), s.err
 }
 
-// window returns the part of p that the limits permit.
+// window returns the beginning of p that the limits permit. If they permit no
+// byte, it sets s.err.
 func (s *Scanner) window(p []byte) []byte {
 	limit, reason := int64(math.MaxInt64), ""
 	switch v := &s.envelope; {
