@@ -208,7 +208,8 @@ func writeWhenOr(w *webpage.Writer, now, t time.Time, otherwise webpage.Markup) 
 	writeWhen(w, now, t)
 }
 
-// writeTime writes an entry of a list, unless t is zero.
+// writeTime writes term and the time t as an entry of a description list (dl). It
+// writes nothing if t is zero.
 func writeTime(w *webpage.Writer, term webpage.Markup, now, t time.Time) {
 	if t.IsZero() {
 		return
@@ -218,7 +219,8 @@ func writeTime(w *webpage.Writer, term webpage.Markup, now, t time.Time) {
 	w.Markup("\n")
 }
 
-// writeText writes an entry of a list, unless s is empty.
+// writeText writes term and the text s as an entry of a description list. It
+// writes nothing if s is empty.
 func writeText(w *webpage.Writer, term webpage.Markup, s string) {
 	if s == "" {
 		return
@@ -228,7 +230,7 @@ func writeText(w *webpage.Writer, term webpage.Markup, s string) {
 	w.Markup("\n")
 }
 
-// writeCode writes a list entry with s as code, unless s is empty.
+// writeCode is like writeText, but marks s as code.
 func writeCode(w *webpage.Writer, term webpage.Markup, s string) {
 	if s == "" {
 		return
@@ -238,8 +240,9 @@ func writeCode(w *webpage.Writer, term webpage.Markup, s string) {
 	w.Markup("\n")
 }
 
-// writeTerm writes the term of a list entry and begins the entry's value. It
-// writes no end tags, because HTML does not require them for dt and dd.
+// writeTerm writes the term of an entry of a description list, and begins the
+// entry's value. It writes no end tags, because HTML does not require them for dt
+// and dd.
 func writeTerm(w *webpage.Writer, term webpage.Markup) {
 	w.Markup("      <dt>")
 	w.Markup(term)

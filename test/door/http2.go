@@ -76,7 +76,8 @@ func (s *product) speaksHTTP2(ctx context.Context, tool string, flags ...string)
 	return nil
 }
 
-// h2spec finds the tool, or builds it from its public source.
+// The function h2spec returns the path of the program h2spec. It builds the
+// program from its public source if the program is not installed.
 func h2spec(ctx context.Context) (string, error) {
 	if path, err := exec.LookPath("h2spec"); err == nil {
 		return path, nil

@@ -25,8 +25,9 @@ func slowHeaders(ctx context.Context) error {
 	return slow(ctx, "25", true, "-H", "-i", "5", "-u", "/EWS/Exchange.asmx")
 }
 
-// slowBody runs for less time than a slow body may take. A test in simulated time
-// checks that time limit.
+// slowBody sends requests with slow bodies for 25 seconds. hmaproxy permits a
+// body to take longer, so the connections may still be open then. A test in
+// simulated time checks the time limit of bodies.
 func slowBody(ctx context.Context) error {
 	return slow(ctx, "25", false, "-B", "-i", "5", "-s", "100000", "-f", "text/xml", "-u", "/EWS/Exchange.asmx")
 }

@@ -35,7 +35,7 @@ func newEnvelope(r io.Reader) *envelope {
 	return &envelope{raw: raw, dec: xml.NewDecoder(raw)}
 }
 
-// next returns the next token, after the checks of .NET.
+// next returns the next token, or an error if .NET would refuse the token.
 func (e *envelope) next() (xml.Token, error) {
 	t, err := e.dec.Token()
 	if err != nil {

@@ -89,7 +89,8 @@ func getEvents(c *call) response {
 
 func (s *subscription) head() string { return "<t:SubscriptionId>" + s.id + "</t:SubscriptionId>" }
 
-// take returns the text of the events that the client has not fetched.
+// take removes the events that the client has not fetched, and returns their
+// text.
 func (s *subscription) take() string {
 	var text strings.Builder
 	for _, e := range s.events {

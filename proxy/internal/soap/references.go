@@ -24,7 +24,7 @@ type references struct {
 // A pendingValue collects the text of an open element that is a reference.
 type pendingValue struct {
 	target *target // nil: no text is being collected
-	depth  int     // len(references.path) within the element
+	depth  int     // len(references.path) just after the start tag of the element
 	leaf   leaf
 }
 
@@ -32,7 +32,7 @@ type pendingValue struct {
 // (mimeForm).
 type openMessage struct {
 	target *target // nil: no such element is open
-	depth  int     // len(references.path) within the element
+	depth  int     // len(references.path) just after the start tag of the element
 	mixed  bool    // the element contains something other than text
 	head   mimeHead
 }
@@ -41,7 +41,7 @@ type openMessage struct {
 // the ExtendedProperty that contains a sender (propertyForm).
 type openMailbox struct {
 	target *target // nil: no such element is open
-	depth  int     // len(references.path) within the element
+	depth  int     // len(references.path) just after the start tag of the element
 	found  bool    // the element contains an address
 	odd    bool    // the element contains something other than an address and its description
 }
