@@ -46,7 +46,7 @@ type Clients struct {
 	proxy  func(*url.URL) (*url.URL, error) // returns the corporate proxy for a URL, nil if there is no proxy
 	dial   Dialer
 
-	current  func(address string) func(net.Conn) bool // see upstream.Config.Current
+	current  func(address string) func(net.Conn) bool // returns the value of upstream.Config.Current for an address
 	observer Observer
 
 	mu   sync.Mutex

@@ -96,9 +96,10 @@ func TestEveryOperationHasAClass(t *testing.T) {
 	}
 }
 
-// TestReadPreset compares @read with the schema. An operation whose name begins
-// with Get, Find or Sync is in the preset, in the variable left, or refused by
-// default. All other operations of the preset are in the variable others.
+// TestReadPreset compares the preset @read with the schema. An operation whose
+// name begins with Get, Find or Sync must be in the preset, unless it is refused
+// by default or listed in the variable left. An operation of the preset with any
+// other name must be listed in the variable others.
 func TestReadPreset(t *testing.T) {
 	others := strings.Fields("ConvertId ExpandDL ResolveNames Subscribe Unsubscribe")
 	left := strings.Fields(`

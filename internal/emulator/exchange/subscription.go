@@ -17,7 +17,7 @@ type subscription struct {
 	streaming bool
 	folders   map[*folder]bool
 	events    []event // events that the client has not fetched
-	watermark string  // watermark of the last event that the client has fetched; at first that of the Subscribe
+	watermark string  // watermark of the last event that the client has fetched; before the first event, the watermark in the response to Subscribe
 }
 
 // An event is a change in a folder.

@@ -22,9 +22,9 @@ type idReader struct {
 	last   ews.IDMailbox // the mailbox of the id that begins with head; valid if headOK
 }
 
-// read returns the mailbox of the id in the attribute a of the element e, whose
-// tag is t. It returns false if ids are not reported or the id cannot belong to
-// a mailbox.
+// read returns the mailbox of the id in the attribute a of the element e. t is the
+// tag constant of e. read returns false if ids are not reported or the id cannot
+// belong to a mailbox.
 func (r *idReader) read(e *element, t tag, a *attribute) (ews.IDMailbox, bool) {
 	if !r.wanted || !r.isItemID(e, t) {
 		return ews.IDMailbox{}, false

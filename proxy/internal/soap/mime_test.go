@@ -14,7 +14,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// createMessage returns a CreateItem with this content of MimeContent.
+// createMessage returns a CreateItem request whose message has the MimeContent
+// content.
 func createMessage(content string) []byte {
 	return operation(`<m:CreateItem><m:Items><t:Message><t:MimeContent CharacterSet="UTF-8">` + content + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`)
 }
