@@ -120,8 +120,8 @@ func (c *call) open(owner *mailbox, name string) (*folder, *result) {
 	return nil, &r
 }
 
-// mayOpen checks the rights of the impersonated user. The application's own
-// permission only allows the impersonation.
+// mayOpen reports whether the impersonated user has access to the mailbox owner.
+// The application's own permission only allows the impersonation.
 func (c *call) mayOpen(owner *mailbox) bool {
 	return owner == c.user || c.store.grants[[2]string{strings.ToLower(c.user.Primary), strings.ToLower(owner.Primary)}]
 }

@@ -57,7 +57,8 @@ func compare(a, b string) int {
 }
 
 // meets reports whether an object meets all restrictions. value returns the
-// value of a field of the object.
+// value of a field of the object. The second result is the error for a
+// restriction that is not supported, or nil.
 func meets(list []*node, value func([]*node) string) (bool, *result) {
 	for _, n := range list {
 		if ok, bad := meetsOne(n, value); !ok || bad != nil {
