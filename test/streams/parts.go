@@ -84,7 +84,9 @@ func (p plan) stream(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, last)
 }
 
-// watch runs the clients.
+// watch opens all streams through the hmaproxy at address and reads them to their
+// ends. It prints the number of complete streams and of events, and returns an
+// error if a stream was lost.
 func (p plan) watch(address string) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: p.streams, DisableCompression: true}
 	client := &http.Client{Transport: transport}
@@ -116,7 +118,8 @@ func (p plan) watch(address string) error {
 	return nil
 }
 
-// one opens a stream, reads it to its end and returns the number of events.
+// one opens a stream, calls opened, reads the stream to its end and returns the
+// number of events. It returns an error if an event or the proper end is missing.
 func (p plan) one(client *http.Client, address string, opened func()) (events int, err error) {
 	body := ewstest.Envelope("alice@contoso.com", `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>x</t:SubscriptionId></m:SubscriptionIds>`+
 		`<m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`)

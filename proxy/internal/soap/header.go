@@ -161,7 +161,8 @@ func (h *header) exit(name []byte, level int) {
 	}
 }
 
-// text handles text in the block. level is the level of the text; see header.
+// text handles text in the block. level is the level of the element that contains
+// the text, 0 for the block itself.
 func (h *header) text(p []byte, level int) {
 	b := &h.block
 	switch {

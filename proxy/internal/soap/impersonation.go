@@ -14,8 +14,9 @@ type impersonation struct {
 	kind        ews.IdentityKind // kind of the child
 }
 
-// enter handles the start tag of an element at a level. It returns what is
-// wrong with the element, or "".
+// enter handles the start tag of an element. level is the depth of the element
+// below the block: 1 for its children. enter returns what is wrong with the
+// element, or "".
 func (i *impersonation) enter(e *element, level int) string {
 	kind := identityKind(e)
 	switch {

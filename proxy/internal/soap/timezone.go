@@ -30,8 +30,9 @@ type zone struct {
 	inText bool // the innermost element contains text
 }
 
-// enter appends the start tag of an element at a level. It returns the extended
-// dst and what is wrong with the element, or "".
+// enter appends the start tag of an element. level is the depth of the element
+// below the block: 1 for its children. enter returns the extended dst and what is
+// wrong with the element, or "".
 func (z *zone) enter(dst []byte, e *element, level int) ([]byte, string) {
 	known, text := zoneElement(e.local)
 	switch {
