@@ -49,7 +49,7 @@ func TestListIsMicrosofts(t *testing.T) {
 		"UpdateInboxRules":    {"https://learn.microsoft.com/graph/api/mailfolder-post-messagerules", "https://learn.microsoft.com/graph/api/messagerule-update", "https://learn.microsoft.com/graph/api/messagerule-delete"},
 		"GetUserAvailability": {"https://learn.microsoft.com/graph/api/calendar-getschedule"},
 		"Subscribe:Push":      {"https://learn.microsoft.com/graph/api/subscription-post-subscriptions"},
-		"FindFolder":          nil, // not on the page
+		"FindFolder":          nil, // Microsoft's page does not name this operation and the next two
 		"GetStreamingEvents":  nil,
 		"ExpandDL":            nil,
 	} {

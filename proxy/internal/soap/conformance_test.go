@@ -15,7 +15,7 @@ import (
 // suite for XML, which scripts/xml-conformance.sh unpacks.
 const suiteVariable = "HMAPROXY_XML_SUITE"
 
-// A suiteCase is a document of the suite.
+// A suiteCase is a document of the W3C's conformance suite for XML.
 type suiteCase struct {
 	id, kind string
 	doc      []byte
