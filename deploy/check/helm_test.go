@@ -104,8 +104,8 @@ func TestChartsAreClean(t *testing.T) {
 	}
 }
 
-// TestChartsRefuse checks that the chart refuses invalid values, before they
-// reach the cluster.
+// TestChartsRefuse checks that rendering the gateway chart fails for invalid
+// values, so that they do not reach a cluster.
 func TestChartsRefuse(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -138,8 +138,8 @@ func TestChartsRefuse(t *testing.T) {
 	}
 }
 
-// TestSidecarChartWithoutSecret checks that the chart mounts no Secret if a
-// workload identity is used.
+// TestSidecarChartWithoutSecret checks that the sidecar chart mounts no Secret if
+// a workload identity is used.
 func TestSidecarChartWithoutSecret(t *testing.T) {
 	data := renderChart(t, helmSidecar, func(values map[string]any) {
 		values["hmaproxy"] = map[string]any{"secretName": "", "settings": map[string]any{"HMA_KEY_VAULT_AUTH": "workload"}}

@@ -126,9 +126,9 @@ func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
 	}
 }
 
-// TestIdentityOfAnotherImpersonation checks that an identity counts only if the
-// only impersonation is in the right namespace and letter case and has no
-// problem.
+// TestIdentityOfAnotherImpersonation checks that Decide uses the Identity of a
+// request only if the request has exactly one impersonation block. The block must
+// have the right namespace and letter case and no problem.
 func TestIdentityOfAnotherImpersonation(t *testing.T) {
 	good := ews.HeaderBlock{Space: ews.TypesNS, Name: "ExchangeImpersonation"}
 	for _, test := range []struct {

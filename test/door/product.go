@@ -32,7 +32,7 @@ type product struct {
 	client  *http.Client
 }
 
-// build compiles hmaproxy.
+// build compiles hmaproxy into dir and returns the path of the program.
 func build(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "hmaproxy")
 	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, "hmaproxy/cmd/hmaproxy")

@@ -27,7 +27,8 @@ type fault struct {
 
 func (f *fault) Error() string { return f.code + ": " + f.text }
 
-// write responds with status 500, in the layout of captured faults.
+// write responds with status 500 and the fault, in the layout of faults that were
+// captured from Exchange.
 func (f *fault) write(w http.ResponseWriter) {
 	var extra strings.Builder
 	if len(f.values) > 0 {

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// The function since returns at most limit changes of a history after the number
-// point. reached is the number of the last change that it took into account. last
-// is true if no change is missing. For an object that changed several times, the
-// function returns one change, at the position of the latest one. The function
-// omits objects that were both created and deleted after point.
+// The function since returns the changes of a history whose numbers are greater
+// than point, but at most limit changes. reached is the number of the last change
+// that it took into account. last is true if no change is missing. For an object
+// that changed several times, the function returns one change, at the position of
+// the latest one. It omits objects that were both created and deleted after point.
 func since(log []change, point, limit int) (news []change, reached int, last bool) {
 	born, latest, heavy := map[string]bool{}, map[string]change{}, map[string]bool{}
 	for _, ch := range log {

@@ -7,9 +7,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestRefusedAttributes checks a function given to Reset that returns an error
-// for a reference in an attribute. Scanning must return this error, whether the
-// attribute is the first or the last one of its element.
+// TestRefusedAttributes passes Reset a function that refuses every reference with
+// an error. It checks that scanning returns this error for a reference in an
+// attribute, whether the attribute is the first or the last one of its element.
 func TestRefusedAttributes(t *testing.T) {
 	refused := errors.New("refused")
 	const id = "AAMkAGI=" // the content does not matter
