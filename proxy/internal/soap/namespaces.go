@@ -8,7 +8,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// A class identifies the namespaces that this package distinguishes.
+// A class is the kind of a namespace. Each namespace that this package must
+// recognise has its own class.
 type class uint8
 
 const (
