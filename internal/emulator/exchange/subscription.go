@@ -124,7 +124,8 @@ func getStreamingEvents(c *call) response {
 	return func(w http.ResponseWriter) { stream(c, w, subs, time.Duration(minutes)*time.Minute) }
 }
 
-// stream writes SOAP documents one after the other, the first immediately.
+// stream writes SOAP documents until timeout has passed: the first one
+// immediately, further ones when there are events and at every heartbeat.
 func stream(c *call, w http.ResponseWriter, subs []*subscription, timeout time.Duration) {
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	end := time.NewTimer(timeout)

@@ -96,7 +96,8 @@ func (j *Token) Verify(key *rsa.PublicKey) error {
 	return fmt.Errorf("algorithm %v", j.Header["alg"])
 }
 
-// Sign signs header and claims with RS256.
+// Sign returns a token in compact form with header and claims. It signs the token
+// with RS256.
 func Sign(key crypto.Signer, header, claims map[string]any) (string, error) {
 	h, err := json.Marshal(header)
 	if err != nil {

@@ -124,7 +124,8 @@ func (b *block) attributes(e *element) (version []byte) {
 	return version
 }
 
-// enter begins an element inside the block, at a level of 1 or more.
+// enter handles the start tag of an element inside the block. level is 1 for a
+// child of the block, 2 for a child of that child.
 func (h *header) enter(e *element, level int) {
 	b := &h.block
 	switch {
@@ -144,7 +145,7 @@ func (h *header) enter(e *element, level int) {
 	}
 }
 
-// exit ends an element inside the block, given its qualified name and level.
+// exit handles the end of an element inside the block. name is its qualified name.
 func (h *header) exit(name []byte, level int) {
 	b := &h.block
 	switch {
