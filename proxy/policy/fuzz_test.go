@@ -72,7 +72,8 @@ var (
 	systemAddress   = regexp.MustCompile(`^(?i:imcea|systemmailbox|discoverysearchmailbox|federatedemail\.|healthmailbox|migration\.)`)
 )
 
-// checkWildcard checks a name that *@contoso.com allowed.
+// checkWildcard checks that the entry *@contoso.com was right to allow the name
+// value, and that sent is this name in lower case.
 func checkWildcard(t *testing.T, value, sent string) {
 	t.Helper()
 	if !ordinaryAddress.MatchString(value) || systemAddress.MatchString(value) {

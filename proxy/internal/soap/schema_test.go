@@ -41,7 +41,8 @@ func (n *xsdNode) attr(name string) string {
 	return ""
 }
 
-// qualified returns a name to which n refers, with the prefix m:, t: or xs:.
+// qualified returns a name that n mentions, with its prefix: m:, t: or xs:. A name
+// of the document that contains n has no prefix, or the prefix tns:.
 func (n *xsdNode) qualified(name string) string {
 	prefix, local, found := strings.Cut(name, ":")
 	switch {
