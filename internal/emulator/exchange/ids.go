@@ -67,9 +67,9 @@ func fromBase64(s string) ([]byte, error) {
 }
 
 // guidOf parses a GUID and returns it in lower case, in the form 8-4-4-4-12. It
-// returns "" if text is not a GUID. Like the constructor of Guid in .NET it
-// accepts digits without dashes, braces or parentheses, and white space around
-// them.
+// returns "" if text is not a GUID. Like the constructor of Guid in .NET, it also
+// accepts a GUID that has no dashes, that is in braces or in parentheses, or that
+// has white space around it.
 func guidOf(text string) string {
 	digits := strings.NewReplacer("-", "", "{", "", "}", "", "(", "", ")", "").Replace(strings.ToLower(strings.TrimSpace(text)))
 	if len(digits) != 32 || strings.Trim(digits, "0123456789abcdef") != "" {

@@ -93,9 +93,9 @@ func TestSendersInMIME(t *testing.T) {
 	}
 }
 
-// TestRefusedSenderEndsTheScan checks that scanning returns the error of the
-// function given to Reset for a sender in a message. The sender's header field
-// ends in a different way in each message.
+// TestRefusedSenderEndsTheScan passes Reset a function that refuses every
+// reference with an error. It checks that scanning returns this error for a sender
+// in a message. The sender's header field ends in a different way in each message.
 func TestRefusedSenderEndsTheScan(t *testing.T) {
 	refused := errors.New("refused")
 	for _, message := range []string{
