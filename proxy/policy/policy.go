@@ -9,8 +9,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Config says what a Policy allows. The zero Config allows everything and adds
-// nothing.
+// Config says what a Policy allows. A Policy with the zero Config allows
+// everything and adds no mailbox to requests.
 type Config struct {
 	// Empty permits a list without an entry, which allows no mailbox. It is for
 	// a program whose list is not complete yet. If Empty is set, Allowed may be
