@@ -19,9 +19,9 @@ import (
 
 // Limits for the tries within callTimeout. The library's defaults would wait
 // for minutes. The first try of a session makes four requests, because it
-// includes the log-in. A log-in that times out is not tried again. So
-// tryTimeout allows two seconds for each of the four requests, and leaves time
-// for a second try after a first try that hangs.
+// includes the log-in. tryTimeout allows two seconds for each of them, because
+// a log-in that times out is not tried again. It leaves time for a second try
+// after another request has hung.
 const (
 	maxRetries    = 2
 	tryTimeout    = 9 * time.Second
