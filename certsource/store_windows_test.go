@@ -151,9 +151,10 @@ func TestWindowsStoreFailures(t *testing.T) {
 	}
 }
 
-// TestWindowsStoreSelfSigned uses a certificate that the CI workflow has made
-// with New-SelfSignedCertificate and whose key is not exportable.
-// HMAPROXY_TEST_STORE_SUBJECT names its subject.
+// TestWindowsStoreSelfSigned checks that a Store finds and signs with a
+// certificate that the CI workflow has made with New-SelfSignedCertificate. The
+// key of the certificate is not exportable. HMAPROXY_TEST_STORE_SUBJECT names
+// its subject.
 func TestWindowsStoreSelfSigned(t *testing.T) {
 	subject := os.Getenv("HMAPROXY_TEST_STORE_SUBJECT")
 	if subject == "" {

@@ -29,7 +29,7 @@ func secrets(t *testing.T) map[string]map[string][]byte {
 	return map[string]map[string][]byte{
 		"hmaproxy": {
 			"client-secret": []byte("not-one"),
-			// The hash is output of the command hmaproxy hash-password.
+			// The hash was made with the command hmaproxy hash-password.
 			"users": []byte("crm:$2a$10$/7lhZBLxx32r7WplKoeLP.RxUfv9CsUCMmZQU7JaQl0OmV5YZJr8q sync@contoso.com\n"),
 		},
 		"hmaproxy-tls": {"tls.crt": certificate, "tls.key": key},

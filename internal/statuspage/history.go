@@ -133,7 +133,8 @@ func (h *history) recent() (all, problems []request) {
 	return h.all.list(), h.problems.list()
 }
 
-// hour returns the minutes up to now, the oldest first.
+// hour returns the counts of each of the last 60 minutes, the oldest first. The
+// last element is the minute of now.
 func (h *history) hour(now time.Time) [historyMinutes]minute {
 	var list [historyMinutes]minute
 	last := now.Unix() / 60

@@ -101,8 +101,8 @@ func TestOrdinaryCharacters(t *testing.T) {
 }
 
 // TestSystemMailboxes tests each prefix of the names of mailboxes that Exchange
-// creates. The prefix is complete, is followed by more characters, lacks a
-// character, or is not at the beginning.
+// creates: the prefix alone, before more characters, without one of its
+// characters, and not at the beginning of the name.
 func TestSystemMailboxes(t *testing.T) {
 	for _, prefix := range []string{"imcea", "systemmailbox", "discoverysearchmailbox", "federatedemail.", "healthmailbox", "migration."} {
 		for local, want := range map[string]bool{

@@ -14,8 +14,8 @@ import (
 // lists are the word lists of dirb, because the ffuf package has none.
 var lists = [...]string{"/usr/share/dirb/wordlists/common.txt", "/usr/share/dirb/wordlists/vulns/iis.txt"}
 
-// paths looks for paths that reach Exchange, with GET and POST, at the root and
-// below the endpoint.
+// paths requests many paths at the root and below the endpoint, with GET and POST.
+// It returns an error if a request reaches Exchange.
 func paths(ctx context.Context) error {
 	tool, err := need(ctx, "ffuf", "ffuf")
 	if err != nil {

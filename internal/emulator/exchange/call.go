@@ -186,7 +186,8 @@ func (c *call) target() (*folder, *result) {
 }
 
 // destination returns the folder for a new item: the folder in SavedItemFolderId,
-// or the default folder for the item.
+// or else the default folder for items of the class. If send is true, the default
+// folder for messages is Sent Items, otherwise Drafts.
 func (c *call) destination(class string, send bool) (*folder, *result) {
 	if ids := c.op.children("SavedItemFolderId"); len(ids) > 0 {
 		return c.resolve(ids[0])
@@ -202,7 +203,7 @@ func (c *call) destination(class string, send bool) (*folder, *result) {
 	return c.open(c.user, name)
 }
 
-// shape reads ItemShape.
+// The method shape returns the shape that ItemShape requests.
 func (c *call) shape() shape {
 	n := c.op.find("ItemShape")
 	return shape{
@@ -226,9 +227,9 @@ func (c *call) withAffinity(write response) response {
 	}
 }
 
-// subscription returns the subscription with the id. It returns nil if the
-// subscription does not exist on the back end that received the request, or is
-// of the other kind: streaming or pull.
+// subscription returns the streaming subscription with the id, or the pull
+// subscription if streaming is false. It returns nil if there is no such
+// subscription on the back end that received the request.
 func (c *call) subscription(id string, streaming bool) *subscription {
 	s := c.store.subscriptions[sameSubscription(id)]
 	if s == nil || s.backEnd != c.backEnd || s.streaming != streaming {

@@ -109,8 +109,9 @@ func (s *Store) Deliver(address, subject string) bool {
 	return true
 }
 
-// Subjects returns the sorted subjects of the items in a folder: "inbox",
-// "sentitems", "drafts" and so on.
+// Subjects returns the sorted subjects of the items in a folder of the mailbox
+// with the address. folder is "inbox", "sentitems", "drafts" or the like. Subjects
+// returns nil if there is no such mailbox.
 func (s *Store) Subjects(address, folder string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +140,7 @@ func (s *Store) AttachmentID(address string) string {
 }
 
 // Executed returns how often an operation ran, by the local name of the Body's
-// element. This is also the number of its side effects.
+// element. It counts an operation even if its response was lost.
 func (s *Store) Executed(operation string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -81,8 +81,8 @@ func quoteOrEnd(p []byte) int {
 	return -1
 }
 
-// quietRun is the number of bytes that quietBlock examines in one call. Most of
-// a long text, such as a message in base64, consists of such runs.
+// quietRun is the number of bytes that quietBlock examines in one call. For most
+// of a long text, such as a message in base64, quietBlock returns true.
 const quietRun = 512
 
 // quietBlock reports whether each of the quietRun bytes of p is ASCII, not below

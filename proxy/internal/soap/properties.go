@@ -73,8 +73,8 @@ func senderPropertyOf(e *element, value func(*attribute) []byte) senderProperty 
 }
 
 // senderOfTag classifies the property with the given tag. tag is the property's id
-// as text, without the type. The ids come from
-// [MS-OXPROPS] and from Microsoft's header files for MAPI.
+// as text, without the type. The ids come from [MS-OXPROPS] and from Microsoft's
+// header files for MAPI.
 func senderOfTag(tag string) senderProperty {
 	digits, base := tag, 10
 	if len(tag) > 2 && (tag[:2] == "0x" || tag[:2] == "0X") {

@@ -3,7 +3,7 @@ package soap
 import "strings"
 
 // harmless contains places in requests that name a mailbox or seem to name one,
-// although the request does not act on that mailbox. The keys are the names that
+// although the request does not act on that mailbox. The keys have the form that
 // placeOf returns. The values are the reasons.
 var harmless = func() map[string]string {
 	places := map[string]string{}
