@@ -21,7 +21,7 @@ type testKeeper struct {
 	members []string
 	err     error // error of Expand
 	refuse  error // error of Apply
-	applied int   // number of members applied, -1 before the first call
+	applied int   // number of members in the latest successful call of Apply, -1 before it
 	calls   int   // number of calls of Expand
 }
 

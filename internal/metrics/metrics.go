@@ -130,7 +130,8 @@ func (f factory) reasons(known []proxy.Reason, name, help string) family[proxy.R
 	return counters
 }
 
-// statusLabel returns a status as a label, "other" if HTTP does not define it.
+// statusLabel returns a status as a label, or "other" if HTTP does not define the
+// status. The label of status 0, which stands for no response, is "0".
 func statusLabel(status int) string {
 	if status != 0 && http.StatusText(status) == "" {
 		return "other"

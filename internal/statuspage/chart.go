@@ -22,7 +22,7 @@ const (
 // refusals and long requests are visible.
 type latencyChart struct {
 	Bars             []webpage.Bar
-	Median, Slowest5 seconds // median and 95th percentile of the requests with a response of Exchange, without streams
+	Median, Slowest5 seconds // median and 95th percentile of the durations of requests with a response of Exchange, without streams
 	Timed            int
 }
 

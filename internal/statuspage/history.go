@@ -116,8 +116,8 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 	}
 }
 
-// bounded shortens a text from a request or a token to maxText bytes, so that the
-// history needs little memory.
+// bounded shortens a text from a request or a token to maxText bytes and "…", so
+// that the history needs little memory.
 func bounded(s string) string {
 	if len(s) <= maxText {
 		return s

@@ -23,7 +23,7 @@ const (
 
 // A page serves the status as HTML.
 type page struct {
-	policy string // Content-Security-Policy: allows the style sheet by its hash, data: images and forms to this server, and nothing else
+	policy string // Content-Security-Policy: allows only the style sheet (by its hash), images in data URLs, and forms to this server
 }
 
 func newPage() *page {

@@ -5,9 +5,9 @@
 // The command runs three processes: an emulated Exchange (TLS with an ECDSA key),
 // hmaproxy with an allow-list, and the clients. Each client holds one streaming
 // response open, gets an event at every beat, and must receive all events and the
-// proper end. The command prints how many streams and events arrived completely,
-// and the memory of hmaproxy. The exit status is 1 if an event or the end of a
-// stream was lost. Each process needs about 2n open files.
+// proper end. The command prints how many streams were complete, how many events
+// arrived, and how much memory hmaproxy used. The exit status is 1 if an event or
+// the end of a stream was lost. Each process needs about 2n open files.
 package main
 
 import (

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A Mailbox is a mailbox of Exchange. AddMailbox fills in empty fields.
+// A Mailbox is a mailbox of Exchange. AddMailbox fills in an empty UPN, SID or
+// GUID.
 type Mailbox struct {
 	Primary string   // primary SMTP address
 	UPN     string   // user principal name; default: the primary address

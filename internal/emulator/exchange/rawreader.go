@@ -69,7 +69,7 @@ func (r *rawReader) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// trim reports whether b may be left out: it is a byte of base64, and more than
+// trim reports whether b may be left out: it is a byte of base64, and at least
 // r.longest bytes of the run of text precede it. Every byte that could be markup is
 // kept.
 func (r *rawReader) trim(b byte) bool {

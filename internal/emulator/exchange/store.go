@@ -23,7 +23,7 @@ type Store struct {
 	groups        map[string][]string // members, by address in lower case
 	grants        map[[2]string]bool  // user and owner, by primary addresses in lower case
 	subscriptions map[string]*subscription
-	executed      map[string]int // by operation
+	executed      map[string]int // number of runs, by operation
 	changes       int            // number of changes so far, from which items, history entries and watermarks get their numbers
 	news          broadcast      // wakes the goroutines that wait for the next event
 }
@@ -38,7 +38,8 @@ func newStore(now func() time.Time) *Store {
 	}
 }
 
-// AddMailbox adds a mailbox and returns it with all fields filled in.
+// AddMailbox adds a mailbox. It fills in the UPN, the SID and the GUID if they are
+// empty, and returns the mailbox with them.
 func (s *Store) AddMailbox(m Mailbox) Mailbox {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,7 +28,7 @@ type reading struct {
 type reader struct {
 	reading
 	stack []xml.Name
-	start []int64 // offsets of the start tags in stack
+	start []int64 // offsets of the start tags of the elements in stack
 	text  string
 
 	last     int64 // offset of the last start tag
