@@ -131,9 +131,9 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveProbe responds with 200. If mustBeReady is true and the product is not
-// ready, it responds with 503 and the cause. The body lists the alarms in any
-// case.
+// serveProbe responds to GET and HEAD with 200. If mustBeReady is true and the
+// product is not ready, it responds with 503 and the cause. With both statuses the
+// body lists the alarms.
 func (a *Admin) serveProbe(w http.ResponseWriter, r *http.Request, mustBeReady bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -153,9 +153,9 @@ func (a *Admin) serveProbe(w http.ResponseWriter, r *http.Request, mustBeReady b
 	_, _ = io.WriteString(w, text)
 }
 
-// serveQuit ends the process if HMA_ADMIN_QUIT permits it. A Kubernetes Job does
-// not end before all its containers have ended. So its main container sends this
-// request when it is done.
+// serveQuit ends the process after a POST from a program on this machine, if
+// HMA_ADMIN_QUIT permits it. A Kubernetes Job does not end before all its
+// containers have ended. So its main container sends this request when it is done.
 func (a *Admin) serveQuit(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case a.quit == nil:
