@@ -37,7 +37,7 @@ func (v *version) check() *Error {
 type versionReader struct {
 	client   *vaultClient
 	known    map[string]*version // the versions of the previous poll by id, so that each version is parsed only once
-	unlisted *string             // id of the newest version when a listing was last refused; nil: the last listing succeeded, or there was none
+	unlisted *string             // id of the newest version when a listing was last refused; nil: the last listing succeeded, or none was requested yet
 }
 
 // get requests a version, or the newest version if id is empty. It parses the

@@ -19,7 +19,7 @@ import (
 const (
 	maxDepth    = 8       // depth of nested groups
 	maxMembers  = 20_000  // number of mailboxes in all groups together
-	maxGroups   = 1_000   // number of requests
+	maxGroups   = 1_000   // number of groups, nested groups included; each takes one request
 	maxResponse = 8 << 20 // bytes of one response; 20,000 members take 5 MB
 )
 

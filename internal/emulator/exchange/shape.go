@@ -9,7 +9,7 @@ import (
 type shape struct {
 	base string  // "IdOnly", "Default", "AllProperties", "" for Default
 	more []*node // FieldURI, IndexedFieldURI, ExtendedFieldURI
-	find bool    // FindItem: no bodies, no recipients, no attachments
+	find bool    // the operation is FindItem, which returns no bodies, recipients or attachments
 	mime bool    // IncludeMimeContent
 }
 

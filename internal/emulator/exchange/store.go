@@ -20,8 +20,8 @@ type Store struct {
 
 	mu            sync.Mutex
 	mailboxes     []*mailbox
-	groups        map[string][]string // members, by address in lower case
-	grants        map[[2]string]bool  // user and owner, by primary addresses in lower case
+	groups        map[string][]string // members of the groups, by the group's address in lower case
+	grants        map[[2]string]bool  // pairs of a user and an owner, by their primary addresses in lower case
 	subscriptions map[string]*subscription
 	executed      map[string]int // number of runs, by operation
 	changes       int            // number of changes so far, from which items, history entries and watermarks get their numbers

@@ -13,7 +13,7 @@ type senderProperty uint8
 const (
 	noSender      senderProperty = iota // the property does not name the sender, or only by a display name
 	senderAddress                       // the property contains the sender's address as text
-	opaqueSender                        // the property names the sender in a form that cannot be read, or is itself unknown
+	opaqueSender                        // the property names the sender in a form that cannot be read, or the property cannot be identified
 )
 
 // Property sets with properties that can name a sender.
