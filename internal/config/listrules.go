@@ -51,8 +51,8 @@ func checkGroups(r *rules) {
 	}
 }
 
-// everyHint explains that HMA_ALLOWED_MAILBOXES=* means that there is no
-// allow-list.
+// everyHint returns a clause for errors that ask for an allow-list. It is ""
+// unless HMA_ALLOWED_MAILBOXES is "*", which users may take for an allow-list.
 func everyHint(r *rules) string {
 	if r.given.every {
 		return ", which HMA_ALLOWED_MAILBOXES=* is not"

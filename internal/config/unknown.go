@@ -221,7 +221,9 @@ var (
 	plainName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
 
-// isPlainName reports whether an error may show a name.
+// isPlainName reports whether an error may show a name. A long name, or a name
+// with other characters than letters, digits and underscores, may contain a
+// secret.
 func isPlainName(name string) bool { return len(name) <= maxPlainName && plainName.MatchString(name) }
 
 // commonNames are settings without their prefix whose names other programs use

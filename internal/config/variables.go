@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A variable holds the content of the tags of one field of Config.
+// A variable describes one field of Config. Its values come from the field's
+// struct tags.
 type variable struct {
 	name     string // "HMA_EWS_URL"
 	field    string // "EWS"

@@ -36,8 +36,8 @@ type conn struct {
 // something.
 const refuseWait = 2 * time.Second
 
-// newConn returns a connection that was admitted or refused. Closing it releases
-// its slot.
+// newConn returns the conn for the accepted connection raw. d is admitted or
+// refused. Closing the conn releases its slot, if it has one.
 func newConn(raw net.Conn, s *slots, d decision) *conn {
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(systemBuffer)

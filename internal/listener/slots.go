@@ -102,13 +102,15 @@ func (s *slots) acquire(closed <-chan struct{}) decision {
 	}
 }
 
-// try takes a slot for a new connection without waiting. It returns admitted if a
-// slot was free. Otherwise it looks for a connection that can make room. It returns
-// this connection as idle, which the caller must close, or as waiting, which the
-// caller must evict because try has already taken its slot. The caller then calls
-// try again. If no connection can make room, both are nil. The decision is then
-// undecided, or refused if all slots have been in use for maxSlotWait and extra is
-// below limit.
+// try takes a slot for a new connection, and does not wait. It returns admitted
+// if a slot was free. Otherwise it looks for a connection that can make room:
+//
+//   - If idle is not nil, the caller must close it and call try again.
+//   - If waiting is not nil, try has already taken its slot. The caller must
+//     evict it and call try again.
+//   - If both are nil, no connection can make room now. The decision is refused
+//     if all slots have been in use for maxSlotWait, else undecided. It is also
+//     undecided while too many connections without a slot are open (see extra).
 func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

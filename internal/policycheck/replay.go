@@ -118,8 +118,8 @@ func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	return false, "", p.lacks(decides, r)
 }
 
-// operationOf returns the schema's name of the operation. For an operation that
-// is not in the schema it returns the client's spelling.
+// operationOf returns the operation's name as the EWS schema spells it. For an
+// operation that is not in the schema it returns the client's spelling.
 func operationOf(r *proxy.Record) string {
 	if r.Known == string(ews.OtherOperation) {
 		return r.Operation

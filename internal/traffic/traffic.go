@@ -270,9 +270,9 @@ func (t *Traffic) addOperation(r *proxy.Record, o outcome.Outcome) {
 	op.durations.add(r.Duration)
 }
 
-// operationName returns the schema's name of the operation. For an operation that
-// is not in the schema it returns the client's spelling. For a request without an
-// operation it returns "".
+// operationName returns the operation's name as the EWS schema spells it. For
+// an operation that is not in the schema it returns the client's spelling. For
+// a request without an operation it returns "".
 func operationName(r *proxy.Record) string {
 	if r.Known == string(ews.OtherOperation) {
 		return bounded(r.Operation)

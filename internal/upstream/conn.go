@@ -69,7 +69,7 @@ func (c *conn) record(already []byte) {
 	c.recorded = append([]byte(nil), already...)
 }
 
-// stopRecording returns what was recorded.
+// stopRecording ends what record began, and returns the recorded bytes.
 func (c *conn) stopRecording() []byte {
 	recorded := c.recorded
 	c.recording, c.recorded = false, nil

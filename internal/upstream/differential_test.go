@@ -194,7 +194,7 @@ type scenario struct {
 	raw          bool
 	tcp          bool   // requires TCP
 	fakeTime     bool   // requires fake time
-	readsNothing bool   // the server stops reading; http.Transport then needs TCP and real time, because it writes close_notify under a lock. Set only where fakeTime is set
+	readsNothing bool   // the server stops reading; set only together with fakeTime. http.Transport is nevertheless tested with TCP and real time, because it writes close_notify under a lock
 	want         string // the result of upstream and, unless netHTTP is set, of http.Transport
 	netHTTP      string // the result of http.Transport, if it differs
 	because      string // the reason for the difference

@@ -232,8 +232,9 @@ func listen(t testing.TB) tcpNetwork {
 	return tcpNetwork{l}
 }
 
-// open dials and accepts a connection. It ignores the end of ctx, because the
-// next Accept would return a connection whose dial was cancelled.
+// open dials and accepts a connection. The end of ctx does not cancel the dial,
+// because the next Accept could then return the connection of the cancelled
+// dial.
 func (l tcpNetwork) open(ctx context.Context, s *server) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(context.WithoutCancel(ctx), "tcp", l.Addr().String())
 	if err != nil {

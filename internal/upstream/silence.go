@@ -45,16 +45,14 @@ type watchedUpload struct {
 	doubted bool            // the idle connections were closed because of this upload
 }
 
-// A silenceLimit is the result of checking an upload, whose server may stop
-// acknowledging bytes. It says whose time limit applies to that silence until the
-// next check: the watch's, the system's, or none. If the limit has passed, it is
-// serverLost.
+// A silenceLimit is the result of checking an upload. It says which time limit
+// for missing acknowledgements applies until the next check, or why none does.
 type silenceLimit int
 
 const (
-	limitedByWatch  silenceLimit = iota // bytes are pending
-	limitedBySystem                     // nothing is pending, but the upload continues
-	watchEnds                           // nothing is pending, and the upload has ended
+	limitedByWatch  silenceLimit = iota // bytes are pending; the silenceWatch ends the connection after socket.MaxSilence
+	limitedBySystem                     // nothing is pending, but the upload continues; the system ends the connection
+	watchEnds                           // nothing is pending, and the upload has ended; no limit is needed any more
 	serverLost
 )
 
@@ -81,9 +79,10 @@ func (u *watchedUpload) check(s socket.Sending, now time.Time) silenceLimit {
 // on another connection.
 const doubtTime = time.Second
 
-// doubts reports whether nothing was acknowledged since the upload began, on a
-// connection that was idle before. It returns true only once for each upload.
-// The idle connections use the same network, so their server may be lost too.
+// doubts reports whether an upload's server may be lost: the connection was
+// idle before the upload, and nothing was acknowledged since. The caller then
+// closes the idle connections, because they use the same network. doubts
+// returns true only once for each upload.
 func (u *watchedUpload) doubts(s socket.Sending, now time.Time) bool {
 	age := now.Sub(u.since)
 	if u.doubted || !u.reused || !s.Pending || age < doubtTime || s.Silence < age {

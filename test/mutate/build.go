@@ -25,7 +25,7 @@ const noInline = "-gcflags=hmaproxy/...=-l"
 // build cache.
 type testBinary struct {
 	root    string
-	pkg     string   // folder of the tests' package, relative to the module's root
+	pkg     string   // path of the package with the tests, relative to the module's root
 	tested  listed   // the mutated package; compiled with its internal tests if pkg is that package
 	main    listed   // the package that runs the tests
 	archive []string // lines of an importcfg for both packages
@@ -93,10 +93,9 @@ func loadTestBinary(ctx context.Context, root, mutated, pkg string) (*testBinary
 // errDoesNotCompile is the error for a mutation that the compiler refuses.
 var errDoesNotCompile = errors.New("the mutation does not compile")
 
-// build builds the tests with a mutation. In place of file the compiler reads a
-// changed copy of it, whose path is the argument mutated. If both are "", the
-// tests are built without a mutation. build writes the binary and other files to
-// dir.
+// build builds the tests, writes the binary and other files to dir, and returns
+// the binary's path. If file is not "", the compiler reads the mutated copy of
+// that file, whose path is the argument mutated.
 func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (binary string, err error) {
 	config, archive := filepath.Join(dir, "importcfg"), filepath.Join(dir, "mutated.a")
 	lines := append(slices.Clone(b.archive), "packagefile "+b.tested.path()+"="+archive+"\n")

@@ -27,9 +27,10 @@ func linesAfter(t *testing.T, statement string) []string {
 	return after
 }
 
-// TestResultsWithErrors checks which results in front of an error are mutated. A
-// caller does not read a text or a truth value that comes with an error, but
-// reads a number. If the error may be nil, a caller reads every result.
+// TestResultsWithErrors checks which results are mutated when an error follows
+// them. An empty text, true or false is not mutated before an error that cannot
+// be nil, because no caller reads it. A number is mutated, and so is every
+// result if the error may be nil.
 func TestResultsWithErrors(t *testing.T) {
 	for _, test := range []struct {
 		statement string
