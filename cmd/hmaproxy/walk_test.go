@@ -120,7 +120,8 @@ func TestWalkFromAuditToEnforce(t *testing.T) {
 	}
 	env = append(env, "HMA_LISTEN="+clients, "HMA_ADMIN_LISTEN="+admin)
 
-	// The shell waits for the client after the first block and at the end.
+	// The script pauses after the first block and at the end: it makes a file,
+	// and waits until the test has made another one.
 	blocks := walkBlocks(t)
 	pause := func(name string) string {
 		return "touch at-" + name + "; until [ -e past-" + name + " ]; do sleep 0.1; done\n"

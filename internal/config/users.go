@@ -167,7 +167,7 @@ func parseUserPatterns(s string) (all Mailboxes, problem string) {
 	for i, field := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
 		patterns, err := policy.ParsePatterns(field)
 		if err != nil {
-			_, text, _ := strings.Cut(err.Error(), ": ") // drop the prefix with line and entry, which package policy counts within its own input
+			_, text, _ := strings.Cut(err.Error(), ": ") // drop the line and entry numbers, which package policy counts within its own input
 			return nil, strings.TrimSuffix(fmt.Sprintf("has a faulty mailbox pattern %d: %s", i+1, firstLine(text)), ": ")
 		}
 		for _, p := range patterns {

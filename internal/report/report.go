@@ -332,7 +332,7 @@ type Suggestion struct {
 	LeftOut    []LeftOut           `json:"left_out"`
 	Operations string              `json:"operations"` // the value of HMA_ALLOWED_OPERATIONS
 	Refused    []LeftOut           `json:"operations_left_out"`
-	Clients    map[string][]string `json:"clients"` // patterns of client users
+	Clients    map[string][]string `json:"clients"` // suggested mailbox patterns by client user
 	Notes      []string            `json:"notes"`
 	File       string              `json:"file"` // text of an allow-list with comments
 }

@@ -57,7 +57,8 @@ func (r *Reporter) Run(ctx context.Context) {
 	}
 }
 
-// changes returns the assignments for the changes since the last call.
+// changes returns sd_notify assignments, such as "READY=1", for what has
+// changed since the last call.
 func (r *Reporter) changes() []string {
 	state := r.state()
 	r.mu.Lock()

@@ -203,7 +203,8 @@ func TestSerialNumbers(t *testing.T) {
 	pair := must(tls.LoadX509KeyPair(certificate, key))
 	for name, serial := range map[string]byte{"negative": 0x81, "zero": 0} {
 		t.Run(name, func(t *testing.T) {
-			// the bytes of version 3 and of serial number 1
+			// These bytes are the DER of version 3, followed by the DER of
+			// serial number 1.
 			der := bytes.Replace(pair.Certificate[0], []byte{0xa0, 3, 2, 1, 2, 2, 1, 1}, []byte{0xa0, 3, 2, 1, 2, 2, 1, serial}, 1)
 			root, err := x509.ParseCertificate(der)
 			if err != nil {

@@ -32,7 +32,7 @@ type client interface {
 
 const maxHead = 256 << 10
 
-// testConfig is the configuration that the product uses.
+// testConfig returns a configuration with the limits that the product uses.
 func testConfig(s *server) upstream.Config {
 	_, roots := serverIdentity()
 	return upstream.Config{
@@ -255,7 +255,9 @@ func (c scenario) compare(t *testing.T, n network) {
 	}
 }
 
-// checkNetHTTP checks the result of http.Transport.
+// checkNetHTTP runs the scenario with http.Transport. It compares the result
+// with the argument of, unless that is nondeterministic. It returns the details
+// of the responses.
 func (c scenario) checkNetHTTP(t *testing.T, n network, of string) (details string) {
 	summary, details := c.run(t, n, true)
 	if summary != of && of != nondeterministic {

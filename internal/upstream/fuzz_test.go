@@ -95,7 +95,7 @@ func FuzzRequest(f *testing.F) {
 			return err
 		}, say(ok), func(p *peer) error {
 			if p.br.Buffered() > 0 {
-				got = nil // more bytes follow
+				got = nil // the server has received more than the request
 			}
 			return nil
 		}, end}}

@@ -131,8 +131,8 @@ func TestFailedConnectionIsNotUsedAgain(t *testing.T) {
 	}
 }
 
-// TestBodyThatFailsAtItsFirstByte checks a body of unknown length. Its error is that
-// of RoundTrip, and no connection is opened for it.
+// TestBodyThatFailsAtItsFirstByte checks a body of unknown length whose first
+// Read fails. RoundTrip returns the error of that Read and opens no connection.
 func TestBodyThatFailsAtItsFirstByte(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		s := newServer(memoryNetwork{}, head, body, say(ok))

@@ -38,8 +38,8 @@ func runTool(t *testing.T, name string, args ...string) {
 	}
 }
 
-// TestInstallerTables changes the tables of a package one at a time. Each change must
-// be found.
+// TestInstallerTables changes one table of a package at a time, and checks that
+// checkInstaller finds each change.
 func TestInstallerTables(t *testing.T) {
 	made := makeInstaller(t)
 	data, err := os.ReadFile(filepath.Join(made.folder, "hmaproxy_windows_amd64.msi"))

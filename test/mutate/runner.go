@@ -181,7 +181,8 @@ func (a area) stages(pkg string) []stage {
 	return []stage{{pkg, ""}}
 }
 
-// try builds and runs the tests with a mutation.
+// The method try builds and runs the tests with the mutation m. It returns how
+// the tests ended, and how long building and running took.
 func (r *runner) try(ctx context.Context, a area, m mutation) (testResult, time.Duration, error) {
 	began := time.Now()
 	dir, err := os.MkdirTemp(r.dir, "m")

@@ -52,8 +52,8 @@ func (b bound) time() string {
 	return fmt.Sprintf("%.1f s", b.Took.Seconds())
 }
 
-// A report collects the results of the parts, and prints the results of hmaproxy
-// immediately.
+// A report collects the results of all parts of the run (see plan.parts). It
+// prints the results of hmaproxy immediately.
 type report struct {
 	plain bool // the parts write text instead of JSON
 
