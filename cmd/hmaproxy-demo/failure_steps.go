@@ -61,8 +61,9 @@ func revoked(ctx context.Context, d *demo) error {
 	return err
 }
 
-// rotated uploads a new certificate that is registered in Entra ID already,
-// then removes the registration of the old certificate.
+// rotated registers a new certificate in Entra ID and uploads it to the vault.
+// When the proxies have tried it, rotated removes the registration of the old
+// certificate.
 func rotated(ctx context.Context, d *demo) error {
 	fresh, err := emulator.NewCertificate(emulator.CertOptions{})
 	if err != nil {

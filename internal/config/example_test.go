@@ -13,7 +13,7 @@ func ExampleLoad() {
 		fmt.Println(err)
 		return
 	}
-	environ := []string{ // os.Environ()
+	environ := []string{ // a program passes os.Environ()
 		"HMA_EWS_URL=https://mail.contoso.com",
 		"HMA_CERT_FILE=/etc/hmaproxy/hma.pem",
 	}

@@ -30,10 +30,10 @@ type Config struct {
 	Failed func()       // called for each connection that cannot be accepted; nil: no call
 }
 
-// OpenAll opens all listeners for clients, or none. An optional address that the
-// machine does not have, such as IPv6 loopback, is left out if an earlier address
-// could be opened. The server must call ConnState when the state of a connection
-// changes.
+// OpenAll opens all listeners for clients, or none. An optional address that
+// the machine does not have, such as IPv6 loopback, is left out if an earlier
+// address could be opened. The HTTP server that uses the listeners must call
+// ConnState when the state of a connection changes.
 func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.Listener, error) {
 	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64)))
 	slots.minIdle = minIdle

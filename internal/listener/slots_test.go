@@ -245,8 +245,9 @@ func TestHalfOpenRequestsDelayOthersBriefly(t *testing.T) {
 	})
 }
 
-// TestClientReadsWhyItsUploadHasLostItsSlot checks that a client that goes on
-// sending after its connection has lost its slot reads the response.
+// TestClientReadsWhyItsUploadHasLostItsSlot checks a connection that loses its
+// slot during an upload. The client must get the response, although it
+// continues to send.
 func TestClientReadsWhyItsUploadHasLostItsSlot(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

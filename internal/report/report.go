@@ -122,7 +122,7 @@ type Row struct {
 
 	Fault      string `json:"last_fault,omitempty"`
 	Gone       bool   `json:"gone,omitempty"`      // Exchange reports that the mailbox does not exist
-	Mailboxes  int    `json:"mailboxes,omitempty"` // number of mailboxes that a client user named, with any of its programs
+	Mailboxes  int    `json:"mailboxes,omitempty"` // in a row about a program of a client user: number of mailboxes that all programs of the user named
 	Operations []Row  `json:"operations,omitempty"`
 	Graph      []API  `json:"graph,omitempty"`
 }

@@ -15,8 +15,8 @@ import (
 const MaxSilence = 63 * time.Second
 
 // Keep-alive probes begin after keepAliveIdle. The intervals between them are
-// short, so that one of them is sent between the end of a one-minute outage and
-// MaxSilence.
+// short, so that after an outage of one minute a probe is sent before
+// MaxSilence has passed.
 const (
 	keepAliveIdle     = 30 * time.Second
 	keepAliveInterval = 2 * time.Second

@@ -7,9 +7,9 @@ import (
 const (
 	tcpRTOMaxMS = 44 // TCP_RTO_MAX_MS, Linux 6.15
 
-	// maxRTO is the longest pause between two retransmissions. By default the
-	// pause grows up to two minutes, during which a connection stays silent
-	// after an outage.
+	// maxRTO is the longest pause between two retransmissions, in milliseconds.
+	// By default the pause grows up to two minutes, during which a connection
+	// stays silent after an outage.
 	maxRTO = 4000
 
 	// maxUnsent is the limit of unsent bytes in the system's buffer. On a slow

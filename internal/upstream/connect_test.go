@@ -23,8 +23,8 @@ import (
 const maxSegment = 1400
 
 // helloFilter returns a step for a server, before the TLS handshake. The step
-// reads the client's hello and runs refuse if the hello is longer than one TCP
-// segment. Otherwise it passes the hello on.
+// reads the client's hello. If the hello is longer than one TCP segment, it
+// continues with the step refuse, else it passes the hello on.
 func helloFilter(refuse step) step {
 	return func(p *peer) error {
 		header := make([]byte, 5)
@@ -114,8 +114,8 @@ func TestHelloThatIsTooLong(t *testing.T) {
 }
 
 // TestSilentServer checks that the two handshakes with a silent server together
-// take no longer than HandshakeTimeout. It also checks that the next request
-// tries both handshakes too.
+// take no longer than HandshakeTimeout, and that the next request tries both
+// again.
 func TestSilentServer(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -23,8 +23,8 @@ type keyExchange struct {
 	hybridProven atomic.Bool // the last handshake with hybrid succeeded
 }
 
-// newKeyExchange makes the two configurations from one. A configuration that
-// lists its groups is used unchanged.
+// newKeyExchange makes the hybrid and the classic configuration from config. If
+// config lists its groups, it is used unchanged for all handshakes.
 func newKeyExchange(config *tls.Config) *keyExchange {
 	if config.CurvePreferences != nil {
 		return &keyExchange{classic: config}

@@ -110,8 +110,8 @@ func (p *pool) closeIdle() {
 	}
 }
 
-// closeAll closes every idle connection. Until the next take, put also closes
-// every connection that it gets.
+// closeAll closes every idle connection. Until the next call of take, the
+// method put also closes every connection that it gets.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	conns := p.conns

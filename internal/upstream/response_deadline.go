@@ -19,7 +19,8 @@ type responseDeadline struct {
 func (d *responseDeadline) uploadBegins(c *conn) { c.setDeadline(time.Time{}) }
 
 // requestSent starts the time limit. A deadline left from an earlier request is
-// kept if it is nearly the same, because setting a deadline is expensive.
+// kept if it is at most a tenth of the timeout too early, because setting a
+// deadline is expensive.
 func (d *responseDeadline) requestSent(c *conn, r *http.Request) {
 	timeout := c.config.ResponseTimeout(r)
 	d.mu.Lock()

@@ -132,8 +132,10 @@ func (db database) check() (wrong []error) {
 		db.checkOrder("StopServices", "RemoveService", "RemoveFiles"),
 		db.checkOrder("InstallFiles", "ReplaceService", "InstallService", "StartService", "InstallFinalize"))
 
-	// The service is stopped (2) when the package is installed and (32) when it is
-	// removed, and the installer waits for its end. The program registers it.
+	// Event has bit 2 (stop the service when the package is installed) and bit
+	// 32 (stop it when the package is removed). Wait is 1: the installer waits
+	// until the service has stopped. ServiceInstall has no rows, because
+	// hmaproxy registers the service itself.
 	expect("ServiceControl: service", value("ServiceControl", "Stop", "Name"), "hmaproxy")
 	expect("ServiceControl: events", value("ServiceControl", "Stop", "Event"), strconv.Itoa(2+32))
 	expect("ServiceControl: wait", value("ServiceControl", "Stop", "Wait"), "1")
@@ -156,8 +158,9 @@ func (db database) checkOrder(actions ...string) error {
 	return nil
 }
 
-// checkUpgrade checks that every older version is replaced and that a newer one is
-// only detected (attribute 2), which ends the installation.
+// checkUpgrade checks that every older version is replaced, and that a newer
+// version is only detected (attribute 2). The installation ends if it detects
+// one.
 func (db database) checkUpgrade() (wrong []error) {
 	version := db["Property"]["ProductVersion"]["Value"]
 	got := map[string]string{}
