@@ -76,7 +76,7 @@ func TestBashCompletion(t *testing.T) {
 }
 
 // TestCompletionsCanBeRead checks that each installed shell can parse its
-// completion file, and that mandoc, if it is installed, can parse the man pages.
+// completion file, and that mandoc can parse the man pages.
 func TestCompletionsCanBeRead(t *testing.T) {
 	for _, tc := range [][]string{
 		{"bash", "-n", "../../deploy/completions/hmaproxy.bash"},

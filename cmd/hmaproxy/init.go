@@ -85,7 +85,8 @@ func questions() []question {
 	}
 }
 
-// resourceOf returns the resource that HMA_EWS_URL implies.
+// resourceOf returns the resource that HMA_EWS_URL implies, or "" if that URL
+// is not valid.
 func resourceOf(values map[string]string) string {
 	var u config.EWSURL
 	if u.UnmarshalText([]byte(values["HMA_EWS_URL"])) != nil {

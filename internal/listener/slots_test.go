@@ -20,9 +20,9 @@ import (
 )
 
 // A slotTest is a server behind two listeners that share their slots. GET / is
-// served immediately; GET /wait waits for release. A connection without a slot
-// gets status 500. A request for /body gets status 503 if its connection has lost
-// its slot while the handler read the body.
+// served immediately; GET /wait waits for release; POST /body reads the body. A
+// connection that gets no slot gets status 500. If a connection loses its slot
+// while the body is read, the response has status 503.
 type slotTest struct {
 	t       *testing.T
 	inner   [2]*memnet.Listener
@@ -164,9 +164,9 @@ func TestUnfinishedHeadGivesItsSlot(t *testing.T) {
 	})
 }
 
-// TestConnectionIsRefusedWhileAllWork checks a new connection while no other
-// connection can give up its slot. The new connection waits for at most
-// maxSlotWait. The next connection is served once a slot is free.
+// TestConnectionIsRefusedWhileAllWork checks new connections while every slot
+// is used by a request in progress. The first one is refused after maxSlotWait,
+// the second one immediately. When a slot is free, a connection is served.
 func TestConnectionIsRefusedWhileAllWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)

@@ -15,7 +15,7 @@ import (
 type responseBody struct {
 	*headerNames
 	attempt   *attempt
-	body      io.ReadCloser // the body as net/http reads it
+	body      io.ReadCloser // Body of the http.Response that http.ReadResponse returned
 	fillReads bool          // whether a Read may return several TLS records
 	keepAlive bool          // the server keeps the connection open after the response
 	state     atomic.Int32
