@@ -119,7 +119,7 @@ func slug(text string) string {
 type Code struct {
 	Document string
 	Text     string
-	Folder   string // folder after the cd commands before this line in its block; "": there is none
+	Folder   string // folder in which the line runs, because of cd commands above it in its block; "": the block has none
 }
 
 var span = regexp.MustCompile("`([^`\n]+)`")

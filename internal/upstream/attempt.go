@@ -24,7 +24,7 @@ type attempt struct {
 	response   responseBody
 	deadline   responseDeadline
 
-	uploadLimit *time.Timer  // aborts an upload after its response was read
+	uploadLimit *time.Timer  // aborts an upload that continues after its response was read
 	active      atomic.Int32 // number of parts (upload and response) that have not ended
 	unusable    atomic.Bool  // the connection must not serve another request
 }
