@@ -416,8 +416,8 @@ func TestCloseIdle(t *testing.T) {
 }
 
 // TestLongestWaitingRequestGivesItsSlot checks that a new connection gets the
-// slot of the request that has waited longest for its body, at least
-// minWait. Requests that wait for something else keep their slots.
+// slot of the request that has waited longest for its body, if it has waited
+// for at least minWait. Requests that wait for something else keep their slots.
 func TestLongestWaitingRequestGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 3)

@@ -136,9 +136,10 @@ func TestSilentServer(t *testing.T) {
 	})
 }
 
-// TestHandshakeBecomesSilent uses a server that completes a handshake with the long
-// hello and does not respond to the next one. It checks that this handshake has
-// the whole timeout, and that the request after it tries both hellos.
+// TestHandshakeBecomesSilent uses a server that completes the first handshake,
+// with the long hello, and does not respond to the second one. It checks that
+// the second handshake has the whole timeout, and that the next request tries
+// both hellos.
 func TestHandshakeBecomesSilent(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		s := newServer(memoryNetwork{})

@@ -112,8 +112,8 @@ func (c lostConn) Read(p []byte) (int, error) {
 }
 
 // TestIdleConnectionsAfterLostPeer checks that idle connections are not used
-// after another connection has lost its peer. They are used after a reset, because
-// the peer has sent it.
+// after another connection has lost its peer. After a reset they are used,
+// because the peer has sent the reset and so is not lost.
 func TestIdleConnectionsAfterLostPeer(t *testing.T) {
 	for _, c := range []struct {
 		name  string

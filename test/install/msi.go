@@ -96,7 +96,7 @@ const (
 	withoutImpersonation = 2048 // runs in the system's account
 )
 
-const upgradeCode = "{6F1D0B5C-2A57-5E0B-A1C4-3D7D3C9B1E42}" // may never change: a package with another code does not replace this one
+const upgradeCode = "{6F1D0B5C-2A57-5E0B-A1C4-3D7D3C9B1E42}" // must not change, because a package with another code does not replace this one
 
 // check returns what is wrong with the tables. The numbers in it are explained at
 // https://learn.microsoft.com/windows/win32/msi/database-tables.

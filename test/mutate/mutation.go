@@ -315,8 +315,9 @@ func (m mutation) apply(root string) ([]byte, error) {
 type survivors map[string]string
 
 // readSurvivors reads lines "file | function | before => after | why". If the
-// why begins with "equivalent:", the mutation does not change the behaviour and
-// is not run. Other mutations are run and count against the score.
+// text of why begins with "equivalent:", the mutation does not change the
+// behaviour and is not run. Other mutations are run and count against the
+// score.
 func readSurvivors(file string) (survivors, error) {
 	f, err := os.Open(file)
 	if err != nil {
