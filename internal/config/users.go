@@ -83,7 +83,7 @@ func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (users Cl
 	return users, !bytes.HasSuffix(data, []byte("\n")), nil
 }
 
-// maxFaults is the number of mistakes that are reported about a users file or an
+// maxFaults limits how many mistakes are reported about a users file or an
 // allow-list. Text with more mistakes is probably something else.
 const maxFaults = 20
 

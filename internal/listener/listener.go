@@ -56,8 +56,8 @@ func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.L
 	return open, nil
 }
 
-// OpenAdmin opens the admin listener. The server must call ConnState when the
-// state of a connection changes.
+// OpenAdmin opens the admin listener. The HTTP server that uses the listener
+// must call ConnState when the state of a connection changes.
 func OpenAdmin(ctx context.Context, c Config, address string) (net.Listener, error) {
 	l, err := c.listen()(ctx, "tcp", address)
 	if err != nil {

@@ -42,8 +42,8 @@ func Includes(name string) bool {
 	return false
 }
 
-// isInternal reports whether a file or folder with the name part is for
-// developers, or contains the state of a tool.
+// isInternal reports whether a file or folder is for developers, or contains
+// the state of a tool. part is its name.
 func isInternal(part string) bool {
 	return strings.HasPrefix(part, ".") || strings.HasSuffix(part, "_test.go") || strings.Contains(part, "tfstate") ||
 		slices.Contains([]string{"check", "testdata", "tests"}, part)

@@ -131,7 +131,8 @@ func TestBytesAfterResponseInTLSBuffer(t *testing.T) {
 	}
 }
 
-// timeoutConn fails as Linux does when keep-alive probes are not acknowledged.
+// A timeoutConn, once armed, fails like a connection on Linux whose keep-alive
+// probes are not acknowledged.
 type timeoutConn struct {
 	net.Conn
 	armed *atomic.Bool

@@ -137,7 +137,7 @@ func TestBodyThatFailsAtItsFirstByte(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		s := newServer(memoryNetwork{}, head, body, say(ok))
 		r, sent := testRequest{length: -1, fails: true, stream: true}.request(t.Context())
-		r.ContentLength = 0 // in a Request with a body: unknown
+		r.ContentLength = 0 // with a Body, 0 means an unknown length
 		resp, err := newTestTransport(t, s).RoundTrip(r)
 		if resp != nil || !errors.Is(err, errBody) {
 			t.Errorf("%v, %v", resp, err)

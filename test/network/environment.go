@@ -92,7 +92,7 @@ func runInside(ctx context.Context, inside string, p plan) error {
 	return w.runFaults(p)
 }
 
-// connect makes the link.
+// connect makes the link between the two namespaces.
 func (w *environment) connect(id string) error {
 	clientName, serverName := namespaces(id)
 	clientTUN, err := openTUN(clientName, "hma0", "10.77.0.1/24")
