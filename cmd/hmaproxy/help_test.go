@@ -87,8 +87,8 @@ func TestTopics(t *testing.T) {
 }
 
 // TestErrorsFitTheTerminal checks the error texts for wrong command lines and
-// wrong settings. On a terminal they are wrapped at 100 columns. Elsewhere they
-// have the same words and are not wrapped.
+// wrong settings. On a terminal, they are wrapped at 100 columns. Elsewhere
+// they have the same words, and each problem is one line.
 func TestErrorsFitTheTerminal(t *testing.T) {
 	settings := []string{
 		"HMA_EWS_URL=http://mail.contoso.com/EWS/Exchange.asmx", "HMA_ALLOWED_MAILBOXES=*@contoso.com,!ceo@contoso.com,*", "HMA_LISTEN=0.0.0.0:8080",

@@ -124,7 +124,8 @@ func checkDirectory(dir string, info fs.FileInfo, last bool) error {
 	return nil
 }
 
-// removeStale removes a socket that no process listens on.
+// removeStale removes an existing socket at path if no process listens on it.
+// Any other existing file is an error.
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {

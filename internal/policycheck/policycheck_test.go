@@ -127,7 +127,8 @@ func TestCheckNamesAuditMode(t *testing.T) {
 }
 
 // TestReplay replays logged requests against a configuration, one request in
-// each case. It checks the decision, or which information is missing for one.
+// each case. It checks the decision, or which information is missing for a
+// decision.
 func TestReplay(t *testing.T) {
 	const allowed, outside = "allowed", "outside"
 	for name, test := range map[string]struct {

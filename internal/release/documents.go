@@ -51,9 +51,8 @@ func (t *Tree) Documents() []string {
 }
 
 var (
-	// markdownLink matches targets in Markdown. A target is in a link or picture,
-	// in the definition of a reference, or in the attribute href or src of an HTML
-	// element.
+	// markdownLink captures the targets of links and pictures, of reference
+	// definitions, and of the attributes href and src in HTML elements.
 	markdownLink = regexp.MustCompile(`\]\(\s*<?([^)>\s]+)|(?m:^ {0,3}\[[^\]]+\]:\s*<?([^>\s]+))|(?i:(?:href|src)\s*=\s*["']([^"']+))`)
 	// elsewhere matches the beginning of a link with a scheme such as https: or
 	// mailto:, whose target is outside the archive.

@@ -67,9 +67,10 @@ func (w *wire) Write(p []byte) (int, error) {
 // TLS 1.3 every encrypted record begins with this byte.
 const applicationData = 23
 
-// gather makes Write collect application data in buf until flush is called. The
-// capacity of buf should suffice. TLS writes each record of 16 KiB separately. If
-// the records are gathered, they need one system call and wake the receiver once.
+// gather makes Write collect application data in buf until flush is called. buf
+// should have enough capacity for all the data. TLS writes each record of 16
+// KiB separately. If the records are gathered, they need one system call and
+// wake the receiver once.
 func (w *wire) gather(buf []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -40,7 +40,8 @@ type listed struct {
 	Module                                  struct{ GoVersion string }
 }
 
-// path returns the import path without the name of the test.
+// path returns the package's import path. If the package is compiled for a
+// test, "go list" adds the name of the test, which path removes.
 func (p *listed) path() string {
 	path, _, _ := strings.Cut(p.ImportPath, " ")
 	return path
