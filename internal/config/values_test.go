@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestAccepted sets one variable at a time to a good value.
+// TestAccepted sets one variable at a time to a good value, and checks the
+// field of Config.
 func TestAccepted(t *testing.T) {
 	long := strings.Repeat("a", 127)
 	cases := []struct {
@@ -80,7 +81,8 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestRefused sets one variable at a time to a bad value.
+// TestRefused sets one variable at a time to a bad value, and checks that Load
+// refuses it.
 func TestRefused(t *testing.T) {
 	cases := []struct{ name, variable, value, text string }{
 		{"ews url http", "HMA_EWS_URL", "http://mail.contoso.com/EWS/Exchange.asmx", "https://"},

@@ -101,8 +101,8 @@ func TestFailedHandshakesAreLogged(t *testing.T) {
 			connect(tc.client)
 			last := tc.err == ""
 			if last {
-				// This connection leaves a line. If that line is the next one, the
-				// connections before it left none.
+				// This handshake is logged. If its line is the next one in the
+				// log, the handshakes before it were not logged.
 				connect(versions(tls.VersionTLS10, tls.VersionTLS10))
 				tc.err, tc.remedy = "unsupported versions", "TLS 1.1 at most"
 			}

@@ -229,7 +229,8 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (testResult, time.
 	return survived, time.Since(began), ctx.Err()
 }
 
-// test runs the tests that match a pattern, all if the pattern is empty.
+// The method test runs the tests that match a pattern, all if the pattern is
+// empty. It returns their output.
 func (r *runner) test(ctx context.Context, pkg, binary, pattern string, timeout time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+10*time.Second)
 	defer cancel()
