@@ -58,7 +58,7 @@ func checkUnknown(name, value string, known map[string]string, problems *problem
 // settingNames are the names of this program's settings.
 type settingNames []variable
 
-// The method meant examines the name of an unknown variable. It returns the
+// The method "meant" examines the name of an unknown variable. It returns the
 // setting that was probably meant, and a text for the user. The text contains a
 // %s for the setting, unless setting is "". If the name was not intended for
 // this program, the text is "".

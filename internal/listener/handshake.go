@@ -34,7 +34,7 @@ func newHandshakeLog() *handshakeLog {
 	return &handshakeLog{peers: make(map[string]*logging.Thinning), others: logging.NewThinning(handshakeBurst, handshakeInterval)}
 }
 
-// The method of returns the Thinning for log lines about the host of peer.
+// The method "of" returns the Thinning for log lines about the host of peer.
 // Hosts beyond handshakePeers share one.
 func (h *handshakeLog) of(peer net.Addr) *logging.Thinning {
 	host, _, err := net.SplitHostPort(peer.String())

@@ -256,8 +256,8 @@ func (c scenario) compare(t *testing.T, n network) {
 }
 
 // checkNetHTTP runs the scenario with http.Transport. It compares the result
-// with the argument of, unless that is nondeterministic. It returns the details
-// of the responses.
+// with the argument "of", unless that is nondeterministic. It returns the
+// details of the responses.
 func (c scenario) checkNetHTTP(t *testing.T, n network, of string) (details string) {
 	summary, details := c.run(t, n, true)
 	if summary != of && of != nondeterministic {

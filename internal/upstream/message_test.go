@@ -38,9 +38,9 @@ func TestInlineBodies(t *testing.T) {
 	}
 }
 
-// TestFramingOfBodies compares the framing of requests with that of net/http. They
-// differ for an empty body of unknown length: net/http looks for its first byte only
-// with methods that usually have no body.
+// TestFramingOfBodies compares the framing of requests with that of net/http.
+// The two differ for an empty body of unknown length: net/http looks for the
+// first byte of such a body only with methods that usually have no body.
 func TestFramingOfBodies(t *testing.T) {
 	framing := func(head []byte) (lines string) {
 		for line := range strings.Lines(string(head)) {
@@ -91,9 +91,9 @@ func TestFramingOfBodies(t *testing.T) {
 	}
 }
 
-// TestDeadlineIsKept checks in which cases a response leaves the read deadline of
-// its connection unchanged: if it was received completely. Then the next request
-// can use the deadline; setting a deadline is expensive.
+// TestDeadlineIsKept checks that a response leaves the read deadline of its
+// connection unchanged if it was received completely, and only then. The next
+// request can then use the deadline, which saves an expensive call.
 func TestDeadlineIsKept(t *testing.T) {
 	for _, c := range []struct {
 		length int64

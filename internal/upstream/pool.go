@@ -12,7 +12,7 @@ type pool struct {
 
 	mu      sync.Mutex
 	conns   []*conn // in the order in which the connections became idle
-	closing bool    // the method put closes its connection instead of keeping it
+	closing bool    // the method "put" closes its connection instead of keeping it
 	expiry  *time.Timer
 }
 
@@ -111,7 +111,7 @@ func (p *pool) closeIdle() {
 }
 
 // closeAll closes every idle connection. Until the next call of take, the
-// method put also closes every connection that it gets.
+// method "put" also closes every connection that it gets.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	conns := p.conns

@@ -60,9 +60,9 @@ func (b *responseBody) Read(p []byte) (int, error) {
 // records.
 const minFillSize = 64 << 10
 
-// fill reads more bytes into p, after the n bytes already in it, as long as
-// received data is available. It does not wait. It returns the new number of
-// bytes in p.
+// fill continues a Read that has returned the first n bytes of p, and err. It
+// reads more bytes as long as received data is available and p has room for a
+// TLS record. It does not wait. It returns the new number of bytes in p.
 func (b *responseBody) fill(p []byte, n int, err error) (int, error) {
 	c := b.attempt.conn
 	c.wire.tryRead = c.tryRead

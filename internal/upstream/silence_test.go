@@ -113,8 +113,8 @@ func TestDoubtedUpload(t *testing.T) {
 }
 
 // TestSilentUpload checks that an upload fails if the server has acknowledged
-// nothing for 63 s, and only then. In each case, the function in the field
-// sending simulates the acknowledgements.
+// nothing for 63 s, and only then. The function "sending" of each case
+// simulates the acknowledgements.
 func TestSilentUpload(t *testing.T) {
 	s := httptest.NewTLSServer(nil) // only its certificate is used; it must be made outside of the bubbles
 	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()

@@ -7,8 +7,8 @@
 // reading. Package upstream supports no other protocol, no compression and no
 // second server, so an access token in a request reaches one server only.
 //
-// It never sends a request twice if the server may have received it; see
-// Transport.RoundTrip.
+// It sends a request a second time only if the server cannot have received it,
+// or if the request is a GET or HEAD without a body; see Transport.RoundTrip.
 package upstream
 
 import (

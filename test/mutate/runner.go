@@ -182,8 +182,8 @@ func (a area) stages(pkg string) []stage {
 	return []stage{{pkg, ""}}
 }
 
-// The method try builds and runs the tests with the mutation m. It returns how
-// the tests ended, and how long building and running took.
+// The method "try" builds and runs the tests with the mutation m. It returns
+// how the tests ended, and how long building and running took.
 func (r *runner) try(ctx context.Context, a area, m mutation) (testResult, time.Duration, error) {
 	began := time.Now()
 	dir, err := os.MkdirTemp(r.dir, "m")
@@ -229,7 +229,7 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (testResult, time.
 	return survived, time.Since(began), ctx.Err()
 }
 
-// The method test runs the tests that match a pattern, all if the pattern is
+// The method "test" runs the tests that match a pattern, all if the pattern is
 // empty. It returns their output.
 func (r *runner) test(ctx context.Context, pkg, binary, pattern string, timeout time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+10*time.Second)
