@@ -115,8 +115,8 @@ func (p *product) ready(ctx context.Context) error {
 	})
 }
 
-// eventually waits until holds returns true. After 20 seconds it returns an error.
-// The argument otherwise is the text of this error.
+// eventually waits until holds returns true. After 20 seconds it returns an
+// error, whose text is the argument "otherwise".
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

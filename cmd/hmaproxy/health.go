@@ -92,7 +92,8 @@ func waitReady(ctx context.Context, address string, refused error) error {
 }
 
 // probe sends one probe. If the status is 200, it returns the text of the
-// response. Any other response is an error with the text of the response.
+// response. Any other response is an error with the text of the response. A
+// missing response is an error that says so.
 func probe(ctx context.Context, address, what string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -146,7 +147,7 @@ func adminAddress(entries []string) (string, error) {
 }
 
 // reachable returns the address at which clients on this machine connect to a
-// listener with the address a.
+// listener. a is the listener's address.
 func reachable(a netip.AddrPort) string {
 	switch {
 	case !a.Addr().IsUnspecified():

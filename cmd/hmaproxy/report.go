@@ -134,9 +134,10 @@ func checkReportFlags(inv *invocation, files []string) error {
 	return nil
 }
 
-// readLogs reads logs and calls the function each for every request in them. It
-// makes the garbage collector run more often than usual, so that a million requests
-// need less than 100 MB. That costs little, because most lines leave no garbage.
+// readLogs reads logs and calls the function "each" for every request in them.
+// It makes the garbage collector run more often than usual, so that a million
+// requests need less than 100 MB. That costs little, because most lines leave
+// no garbage.
 func (inv *invocation) readLogs(ctx context.Context, files []string, each func(*proxy.Record)) (*requestlog.Facts, error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	reader, err := requestlog.NewReader(each)

@@ -22,8 +22,8 @@ type managed struct {
 	err      error
 }
 
-// manage starts the function serve as a service. After synctest.Wait, the
-// field reported contains all states that the service has reported.
+// manage starts the function "serve" as a service. After synctest.Wait, the
+// field "reported" contains all states that the service has reported.
 func manage(serve func(context.Context, supervision) error) *managed {
 	m := &managed{controls: make(chan control), ended: make(chan struct{})}
 	go func() {

@@ -96,7 +96,7 @@ func connectManager() (*mgr.Mgr, error) {
 	return m, err
 }
 
-// withService calls the function do with the registered service.
+// withService calls the function "do" with the registered service.
 func withService(do func(*mgr.Service) error) error {
 	m, err := connectManager()
 	if err != nil {
@@ -143,8 +143,8 @@ func stopService(s *mgr.Service) error {
 // finish.
 const awaitLimit = time.Minute
 
-// await waits for the state want. It returns an error if the service stops instead,
-// and after awaitLimit.
+// await waits until the service has the state that is wanted. It returns an
+// error if the service stops instead, and after awaitLimit.
 func await(s *mgr.Service, want svc.State) error {
 	for end := time.Now().Add(awaitLimit); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		status, err := s.Query()

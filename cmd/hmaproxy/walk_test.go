@@ -87,8 +87,8 @@ const (
 	walkCreate = `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>walk</t:Subject></t:Message></m:Items></m:CreateItem>`
 )
 
-// expect sends requests and compares the response codes with want. Its keys are pairs
-// of a mailbox and an operation.
+// expect sends requests and compares the response codes with want. The keys of
+// want are pairs of a mailbox and an operation.
 func (w *walker) expect(want map[[2]string]string) {
 	w.t.Helper()
 	for request, code := range want {

@@ -12,7 +12,7 @@ import (
 // space holds the characters that are trimmed from values and entries.
 const space = " \t\r\n"
 
-// parseList parses a comma-separated list. The function one parses an entry.
+// parseList parses a comma-separated list. The function "one" parses an entry.
 // parseList refuses empty entries, because an entry may have been lost between
 // two commas, and drops repeated entries. The error names every faulty entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {

@@ -105,9 +105,9 @@ func (n settingNames) resembles(folded, setting string) bool {
 	return nearest.Distance(folded, bare) <= len(bare)/8 || nearest.Distance(folded, setting) <= len(bare)/8
 }
 
-// withoutPrefix returns the setting that folded names without the prefix HMA_. Only
-// letters and digits are compared, so separators do not matter. It returns "" if there
-// is no such setting.
+// withoutPrefix returns the setting whose name without the prefix HMA_ is the
+// argument "folded". Only letters and digits are compared, so separators do not
+// matter. It returns "" if there is no such setting.
 func (n settingNames) withoutPrefix(folded string) string {
 	for _, v := range n {
 		if bare, ok := strings.CutPrefix(v.name, prefix); ok && squeeze(bare) == squeeze(folded) {

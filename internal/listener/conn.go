@@ -149,9 +149,9 @@ func (c *conn) beginRead(size int) bool {
 	return !c.evicted || !c.begun
 }
 
-// endRead records that a read of n bytes has ended. The result lost reports
-// whether the connection has lost its slot. The result first reports whether no
-// earlier read returned a byte.
+// endRead records that a read of n bytes has ended. The result "lost" reports
+// whether the connection has lost its slot. The result "first" reports whether
+// no earlier read returned a byte.
 func (c *conn) endRead(n int) (lost, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

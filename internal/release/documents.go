@@ -214,8 +214,8 @@ var (
 
 // MissingPaths returns a line for each path in code that names a file which is
 // not in the archive. It also returns a line for each command that needs the
-// source code. The argument made names the files that commands in the documents
-// create.
+// source code. The files in the argument "made" do not count as missing,
+// because commands in the documents create them.
 func (t *Tree) MissingPaths(made ...string) []string {
 	var missing []string
 	for _, code := range append(t.Code(), t.Lines()...) {

@@ -247,8 +247,8 @@ func (p *pageWriter) cell(class webpage.Markup, text string) {
 	p.Markup("/></svg>")
 }
 
-// barOf returns the length of the bar for the number n. The bar for the number
-// most has the length 100.
+// barOf returns the length of the bar for the number n, from 0 to 100. most is
+// the greatest number, whose bar has the length 100.
 func barOf(n, most int64) string { return webpage.Decimal(100 * float64(n) / float64(max(most, 1))) }
 
 func (p *pageWriter) clients() {

@@ -11,10 +11,10 @@ import (
 const Width = 100
 
 // Fill returns text as lines of at most [Width] columns, each with a newline at
-// its end. The argument first is the beginning of the first line, rest the
-// beginning of every other line. Lines break at white space only, so a word that
-// is longer than a line, such as a URL, remains whole. White space between two
-// words of a line becomes one space.
+// its end. The argument "first" is the beginning of the first line, "rest" the
+// beginning of every other line. Lines break at white space only, so a word
+// that is longer than a line, such as a URL, remains whole. White space between
+// two words of a line becomes one space.
 func Fill(text, first, rest string) string {
 	var b strings.Builder
 	b.WriteString(first)

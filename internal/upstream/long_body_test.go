@@ -148,8 +148,8 @@ func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// TestFillDoesNotWait checks that the method fill reads without waiting, and that
-// it sets the connection back to reads that wait. It also checks that fill
+// TestFillDoesNotWait checks that the method "fill" reads without waiting, and
+// that it sets the connection back to reads that wait. It also checks that fill
 // returns an error of the body.
 func TestFillDoesNotWait(t *testing.T) {
 	c := &conn{wire: &wire{}, tryRead: func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }}

@@ -103,7 +103,8 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// try installs hmaproxy in the way w, in a new copy of the root base.
+// The function "try" copies base, which is a Debian root, to folder. Then it
+// installs hmaproxy in the copy, in the way w.
 func try(ctx context.Context, w way, folder, base string, dist release) error {
 	if err := command(ctx, "cp", "-a", base, folder).Run(); err != nil {
 		return fmt.Errorf("copy the root: %w", err)

@@ -60,8 +60,8 @@ func (r *root) expectUser() error {
 	return nil
 }
 
-// usePackage runs the command line install, which installs a package. Then it
-// configures the service and sends requests.
+// usePackage runs a command line that installs a package. Then it configures
+// the service and sends requests.
 func (r *root) usePackage(ctx context.Context, install ...string) error {
 	out, err := r.run(ctx, install...)
 	if err != nil {

@@ -174,8 +174,8 @@ func (r *root) serve(ctx context.Context, unit, user string, env []string) error
 	return nil
 }
 
-// use waits until the product is ready. It opens an allowed mailbox, and checks
-// that a mailbox that is not on the allow-list is refused.
+// The method "use" waits until the product is ready. It opens an allowed
+// mailbox, and checks that a mailbox that is not on the allow-list is refused.
 func (r *root) use(ctx context.Context, ended <-chan error) error {
 	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		resp, err := http.Get("http://" + r.admin + "/ready")

@@ -18,9 +18,9 @@ import (
 	"time"
 )
 
-// The expression order matches "ID.THINK": the id of a request and the time, in
-// milliseconds, that Exchange works on it. The Id attribute of the request's folder
-// or subscription contains both.
+// The expression "order" matches "ID.THINK": the id of a request and the time,
+// in milliseconds, that Exchange works on it. The Id attribute of the request's
+// folder or subscription contains both.
 var order = regexp.MustCompile(`Id="(r\d+)\.(\d+)`)
 
 // An exchangeServer executes requests and keeps a ledger of them.

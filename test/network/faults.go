@@ -266,8 +266,8 @@ func (w *environment) parallel(n int, r request) (longest time.Duration, failed 
 // pause waits until d has passed or the run is ended.
 func (w *environment) pause(d time.Duration) { pauseFor(w.ctx, d) }
 
-// mustSucceed sends a request and returns its duration. It records a failure and
-// returns the constant never if the request fails.
+// mustSucceed sends a request and returns its duration. If the request fails,
+// it records the failure and returns the constant "never".
 func (w *environment) mustSucceed(r request) time.Duration {
 	o := w.send(w.ctx, r)
 	if o.what != "ok" {
@@ -328,7 +328,8 @@ func (w *environment) runFaults(p plan) error {
 }
 
 // check compares the outcomes of a fault's requests with Exchange's ledger. The
-// parameter before is the number of the last request that was sent before the fault.
+// parameter "before" is the number of the last request that was sent before the
+// fault.
 func (w *environment) check(name string, before int64, bounds []bound) (result, error) {
 	ledger, err := w.ledger()
 	if err != nil {
