@@ -88,9 +88,10 @@ func TestDependencies(t *testing.T) {
 }
 
 // TestPublicPackagesAreIndependent checks that the packages proxy, token and
-// certsource import no other package of this module, except for helpers that
-// import only the standard library. It also checks that internal/emulator
-// imports only the standard library and internal/memnet.
+// certsource import no package of this module except their own sub-packages and
+// helpers that import only the standard library. It also checks that
+// internal/emulator imports only the standard library, its own sub-packages and
+// internal/memnet.
 func TestPublicPackagesAreIndependent(t *testing.T) {
 	leaves := []string{"hmaproxy/internal/ascii", "hmaproxy/internal/nearest", "hmaproxy/internal/printable", "hmaproxy/internal/retryafter"}
 	for _, leaf := range leaves {

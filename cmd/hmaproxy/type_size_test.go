@@ -15,8 +15,8 @@ const (
 	maxFiles   = 2  // limit for the number of files that contain methods of a type
 )
 
-// TestTypesAreSmall checks that every type of the module has few methods, in
-// one or two files.
+// TestTypesAreSmall checks that no type of the program has more than maxMethods
+// methods, or methods in more than maxFiles files. It does not examine tests.
 func TestTypesAreSmall(t *testing.T) {
 	methods, files := map[string]int{}, map[string]map[string]bool{}
 	for _, root := range []string{"cmd", "proxy", "token", "certsource", "internal"} {

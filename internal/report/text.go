@@ -66,8 +66,9 @@ func (r *Report) spanText() string {
 		printable.Span(time.Duration(r.Span.Seconds)*time.Second), printable.Count(int64(len(r.Span.Gaps)), "gap", "gaps"))
 }
 
-// pauses describes the gaps, the periods in which hmaproxy did not run, and its
-// starts, each in one line.
+// pauses returns a line for each gap, a line for each period in which hmaproxy
+// did not run, and one line about its starts. Gaps and periods beyond maxPauses
+// share a line.
 func (r *Report) pauses() []string {
 	var lines []string
 	add := func(list []Pause, what string) {
