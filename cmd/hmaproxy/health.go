@@ -92,8 +92,8 @@ func waitReady(ctx context.Context, address string, refused error) error {
 }
 
 // probe sends one probe. If the status is 200, it returns the text of the
-// response. Any other response is an error with the text of the response. A
-// missing response is an error that says so.
+// response. If not, its error is the text of the response, or says that there
+// was no response.
 func probe(ctx context.Context, address, what string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -120,7 +120,7 @@ func runInit(ctx context.Context, inv *invocation) error {
 
 // openUnset creates the settings file. It opens an existing file only if the
 // file contains no setting, and its mode gives access only to its owner and
-// group.
+// group. On Windows it ignores the mode.
 func openUnset(name string) (file *os.File, isNew bool, err error) {
 	file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if !errors.Is(err, os.ErrExist) {

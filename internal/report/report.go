@@ -122,7 +122,7 @@ type Row struct {
 
 	Fault      string `json:"last_fault,omitempty"`
 	Gone       bool   `json:"gone,omitempty"`      // Exchange reports that the mailbox does not exist
-	Mailboxes  int    `json:"mailboxes,omitempty"` // in a row about a program of a client user: number of mailboxes that all programs of the user named
+	Mailboxes  int    `json:"mailboxes,omitempty"` // in a row about a client user's program: number of mailboxes that requests of this user named, with any program
 	Operations []Row  `json:"operations,omitempty"`
 	Graph      []API  `json:"graph,omitempty"`
 }

@@ -199,7 +199,7 @@ func TestIdle(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		then  func(*upstream.Transport)
-		conns int // number of connections opened for three requests at the same time and, after then, three more
+		conns int // number of connections opened for three requests at the same time, a call of the function "then", and three more requests
 	}{
 		{"a moment later", func(*upstream.Transport) { time.Sleep(54 * time.Second) }, 4},
 		{"the idle time is over", func(*upstream.Transport) { time.Sleep(55 * time.Second); synctest.Wait() }, 6},

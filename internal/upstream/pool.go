@@ -12,7 +12,7 @@ type pool struct {
 
 	mu      sync.Mutex
 	conns   []*conn // in the order in which the connections became idle
-	closing bool    // the method "put" closes its connection instead of keeping it
+	closing bool    // the method "put" closes the connection that it gets, instead of keeping it
 	expiry  *time.Timer
 }
 

@@ -51,7 +51,7 @@ type silenceLimit int
 
 const (
 	limitedByWatch  silenceLimit = iota // bytes are pending; the silenceWatch ends the connection after socket.MaxSilence
-	limitedBySystem                     // nothing is pending, but the upload continues; the system ends the connection
+	limitedBySystem                     // nothing is pending, but the upload continues; the system ends the connection after socket.MaxSilence
 	watchEnds                           // nothing is pending, and the upload has ended; no limit is needed any more
 	serverLost
 )

@@ -96,8 +96,8 @@ func loadTestBinary(ctx context.Context, root, mutated, pkg string) (*testBinary
 var errDoesNotCompile = errors.New("the mutation does not compile")
 
 // build builds the tests, writes the binary and other files to dir, and returns
-// the binary's path. If file is not "", the compiler reads the mutated copy of
-// that file, whose path is the argument mutated.
+// the binary's path. If file is not "", the compiler reads a changed copy
+// instead of that file. The path of the copy is the argument "mutated".
 func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (binary string, err error) {
 	config, archive := filepath.Join(dir, "importcfg"), filepath.Join(dir, "mutated.a")
 	lines := append(slices.Clone(b.archive), "packagefile "+b.tested.path()+"="+archive+"\n")
