@@ -99,7 +99,7 @@ func (p *page) overview() overview {
 	return overview{p.journal.all(), p.mailboxes, p.entraDown, p.done}
 }
 
-// do runs the action of a button.
+// The method "do" runs the action of a button.
 func (p *page) do(action, mailbox, subject string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -78,7 +78,7 @@ func (j *journal) update(change func()) {
 	change()
 }
 
-// all returns copies of the calls, newest first.
+// The method "all" returns copies of the calls, newest first.
 func (j *journal) all() []call {
 	j.mu.Lock()
 	defer j.mu.Unlock()

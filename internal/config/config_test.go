@@ -52,7 +52,8 @@ func fromVault() vars {
 	}
 }
 
-// with returns a copy of v with the changes. The value "-" removes a variable.
+// The method "with" returns a copy of v with the changes. The value "-" removes
+// a variable.
 func (v vars) with(changes vars) vars {
 	v = maps.Clone(v)
 	for name, value := range changes {

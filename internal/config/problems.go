@@ -56,7 +56,7 @@ func (l *problemList) addUnnamed(text string) {
 	l.all = append(l.all, Problem{Variable: "environment", Text: text})
 }
 
-// none reports whether all of the variables are without problems.
+// The method "none" reports whether all of the variables are without problems.
 func (l *problemList) none(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }

@@ -43,8 +43,8 @@ func ReadOnce(name string) ([]byte, error) {
 	return within(readTimeout, func() ([]byte, error) { return os.ReadFile(name) })
 }
 
-// within calls read and returns its result. It returns an error if read takes
-// longer than the time limit; read continues in the background.
+// The function "within" calls read and returns its result. It returns an error
+// if read takes longer than the time limit; read continues in the background.
 func within(timeout time.Duration, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte

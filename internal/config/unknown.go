@@ -142,8 +142,9 @@ func (n settingNames) inEnvFile(folded string) string {
 	return ""
 }
 
-// within returns the first setting that value assigns. The assignment may be a part
-// of value, as in "UTC HMA_APP_ID=…". within returns "" if value assigns no setting.
+// The method "within" returns the first setting that value assigns. The
+// assignment may be a part of value, as in "UTC HMA_APP_ID=…". It returns "" if
+// value assigns no setting.
 func (n settingNames) within(value string) string {
 	if setting := n.assignment(value); setting != "" {
 		return setting

@@ -148,8 +148,9 @@ func classify(ctx context.Context, err error) string {
 	return "broken"
 }
 
-// do sends one request. summary describes the result in one line. do writes the
-// error, or the response without its body, to details. sent is the request's body.
+// The method "do" sends one request. summary describes the result in one line.
+// The error, or the response without its body, is written to details. sent is
+// the request's body.
 func (a testRequest) do(ctx context.Context, c client, details *bytes.Buffer) (summary string, sent *trackedBody) {
 	reused := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

@@ -107,7 +107,8 @@ func (w *silenceWatch) begin(c *conn, written <-chan struct{}) {
 	w.uploads[c] = &watchedUpload{written: written, since: time.Now(), reused: c.reused}
 }
 
-// end removes a connection whose attempt has ended, if it was not removed before.
+// The method "end" removes a connection whose attempt has ended, if it was not
+// removed before.
 func (w *silenceWatch) end(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

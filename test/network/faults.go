@@ -234,7 +234,8 @@ func deadPeer(w *environment) ([]bound, error) {
 		{"end of a stream", stream, 65 * time.Second}}, nil
 }
 
-// many sends requests one after another and returns the longest time.
+// The method "many" sends n requests one after another, with a pause after
+// each, and returns the longest time.
 func (w *environment) many(n int, r request, pause time.Duration) (longest time.Duration) {
 	for range n {
 		longest = max(longest, w.send(w.ctx, r).took)
