@@ -18,7 +18,8 @@ func TestHostName(t *testing.T) {
 	}
 }
 
-// TestCharactersOfPort tests each byte in each place of a port.
+// TestCharactersOfPort checks that a port may contain only digits. It tries
+// each byte alone, at the beginning, at the end and in the middle.
 func TestCharactersOfPort(t *testing.T) {
 	for c := range 0x100 {
 		b := string([]byte{byte(c)})

@@ -107,9 +107,10 @@ func (g *gate) decide(open bool) {
 	})
 }
 
-// A gatedReader is a body with a gate. It also detects an upstream that has
-// stopped reading. If the client leaves, such a request does not end, because the
-// server notices that the client has left only after the body was read.
+// A gatedReader is a body with a gate. It also detects that the upstream has
+// stopped reading the body. Without this check such an upload could hang after the
+// client has left: the HTTP server watches for the client's disconnect only after
+// the whole body was read.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate

@@ -45,8 +45,9 @@ func TestPrintableASCII(t *testing.T) {
 	}
 }
 
-// TestUTF16 checks that a response in UTF-16 counts as SOAP as soon as its byte order
-// mark shows, because it is not read.
+// TestUTF16 checks that a response in UTF-16 counts as SOAP, because the proxy does
+// not read UTF-16. The proxy recognises UTF-16 by its byte order mark or by a zero
+// among the first four bytes.
 func TestUTF16(t *testing.T) {
 	for text, want := range map[string]start{
 		"\xff\xfe": startSOAP, "\xfe\xff": startSOAP, "\x00<": startSOAP, "<\x00": startSOAP, "abc\x00": startSOAP,

@@ -462,8 +462,8 @@ func (q request) in(proto string) request     { q.proto = proto; return q }
 func (q request) inChunks() request           { q.chunked = true; return q }
 func (q request) withoutCredentials() request { q.anonymous = true; return q }
 
-// prepare adds the header lines that a request needs in a setup: credentials, the
-// framing of the body, and the padding that lines and size ask for.
+// prepare adds header lines: the credentials if the setup has client users, the length
+// or the encoding of the body, and the padding for the fields lines and size.
 func (q request) prepare(s setup) request {
 	named := slices.ContainsFunc(q.header, func(line string) bool { return headerName(line) == "authorization" })
 	if s.users && !q.anonymous && !named {

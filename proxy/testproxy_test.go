@@ -297,7 +297,8 @@ func createItem(n int) string {
 }
 
 // targetsConfig returns the configuration of a policy with an allow-list and the scope
-// targets, which also checks references.
+// "targets". With this scope the policy also checks the mailboxes to which the Body
+// refers.
 func targetsConfig(t testing.TB) policy.Config {
 	return policy.Config{Allowed: patterns(t, "alice@contoso.com"), Targets: true}
 }

@@ -56,9 +56,8 @@ func TestGitBash(t *testing.T) {
 	}
 }
 
-// TestRefusedBeforeAnyChange checks that setup.sh finds each reason to end before
-// it changes anything. It must also end if something that it has to check cannot be
-// read.
+// TestRefusedBeforeAnyChange checks that setup.sh ends with an error, and has
+// changed nothing, if a check fails or cannot be made.
 func TestRefusedBeforeAnyChange(t *testing.T) {
 	const foreignApp = "99999999-0000-4000-8000-000000000000\n"
 	vault := map[string]string{"vault": "true\n"}

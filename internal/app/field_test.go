@@ -410,8 +410,8 @@ func TestVaultPermissionArrivesLate(t *testing.T) {
 	}
 }
 
-// elsewhereTested maps the cases that tests of other packages cover to the
-// folder and the name of the test.
+// elsewhereTested contains the cases that tests of other packages cover. The
+// values are the folder and the name of the test.
 var elsewhereTested = map[string][2]string{
 	"renegotiation":           {"../upstream", "TestRenegotiation"}, // with OpenSSL: Go's server does not renegotiate
 	"doctor-rsa-key-exchange": {"../doctor", "TestHandshakeFailures"},

@@ -57,9 +57,9 @@ func newIdleApp(t *testing.T) *app {
 	return a
 }
 
-// TestReloadsOnRequestAreLimited checks that the first of several requests
-// causes a reload immediately, and the others one reload in each
-// reloadInterval.
+// TestReloadsOnRequestAreLimited checks that the first request for a reload is
+// served immediately. If further requests follow without a pause, there is one
+// reload in each reloadInterval.
 func TestReloadsOnRequestAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newIdleApp(t)

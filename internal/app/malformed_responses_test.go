@@ -111,7 +111,8 @@ func TestMalformedResponsesOfKeyVault(t *testing.T) {
 	}
 }
 
-// checkNoToken checks response, readiness and log while there is no token.
+// checkNoToken checks the response to a client, the readiness and the log while
+// there is no token. The readiness and the log must contain the text says.
 func (s *testProduct) checkNoToken(says string) {
 	s.t.Helper()
 	a := s.ask()

@@ -26,8 +26,8 @@ func TestManyRequestsWithRevokedToken(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		requests int
-		size     int  // number of bytes of the message's content, in base64
-		buffered bool // the body is buffered and sent with the head; a longer body is sent only after 100 Continue
+		size     int  // length of the message's content in base64, in bytes
+		buffered bool // true: the body is buffered and sent with the head; false: it is sent only after 100 Continue
 	}{
 		{"small", 400, 0, true},
 		{"buffered", 40, 150 << 10, true},

@@ -444,9 +444,9 @@ func TestRecentKeepsWhatHasNotExpired(t *testing.T) {
 	})
 }
 
-// TestRecentDropsTheKeyThatExpiresFirst checks which keys remain when the limit is
-// reached. Without an expired key it is the key that was not used for the longest
-// time.
+// TestRecentDropsTheKeyThatExpiresFirst checks which key is dropped when a new key
+// is added and the limit is reached. If no key has expired, it is the key that
+// expires first: the one whose last add or renew is longest ago.
 func TestRecentDropsTheKeyThatExpiresFirst(t *testing.T) {
 	for _, test := range []struct {
 		name string

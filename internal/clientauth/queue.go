@@ -21,8 +21,8 @@ const (
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
 
-	// maxRest limits a queue's rest, so that the rest is shorter than
-	// comparisonWait even after a comparison at a high cost.
+	// maxRest limits the pause of a queue after a wrong password. Even after a
+	// comparison at a high cost, the pause is shorter than comparisonWait.
 	maxRest = comparisonWait / 2
 
 	suspectTime = time.Minute

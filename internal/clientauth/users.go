@@ -18,7 +18,7 @@ type users struct {
 	list       config.ClientUsers
 	byName     map[string]*user
 	cost       int            // highest bcrypt cost of all hashes
-	base       *policy.Policy // policy that the users' patterns narrow; nil: the policy of the current allow-list
+	base       *policy.Policy // policy that the users' patterns narrow; nil: they narrow the policy of the allow-list that is in force
 	defaultOff bool           // the configured default mailbox is not in base
 	compare    func(hash, password []byte) error
 	verified   *recent[fingerprint]

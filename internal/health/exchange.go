@@ -106,7 +106,8 @@ func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
 }
 
 // causeOf returns the cause of a failure in words. It quotes no text of a response
-// except a known response code, because probes show the cause to every client.
+// except a known response code, because every client that requests a probe gets
+// the cause.
 func causeOf(r *proxy.Record) string {
 	switch {
 	case r.Reason == proxy.ReasonNone:

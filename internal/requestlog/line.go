@@ -48,7 +48,7 @@ type lineForm int
 const (
 	ours    lineForm = iota // a line of hmaproxy
 	cut                     // incomplete JSON
-	text                    // a request line of hmaproxy in the form for terminals
+	text                    // a log line about a request, in hmaproxy's text form for terminals
 	foreign                 // anything else
 )
 
@@ -134,7 +134,7 @@ func (l *entry) inner() string {
 		return ""
 	}
 	var message string
-	if json.Unmarshal(l.Message, &message) != nil { // the field is an array of bytes, or null
+	if json.Unmarshal(l.Message, &message) != nil { // the field is missing or an array of bytes; null is no error and leaves message empty
 		return ""
 	}
 	return string(bytes.TrimSpace([]byte(message)))

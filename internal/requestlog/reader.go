@@ -93,8 +93,9 @@ type operation struct {
 }
 
 // NewReader returns a Reader that calls the function each once for every request.
-// The record is valid only during the call. It contains the fields of the log line
-// that reports use. Start and Duration are set; Err and Diagnosis are not.
+// The record is valid only during the call. It contains those fields of the log
+// line that are needed for a report. Start and Duration are set; Err and Diagnosis
+// are not.
 func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	p, err := policy.New(policy.Config{})
 	if err != nil {

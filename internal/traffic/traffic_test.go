@@ -227,7 +227,7 @@ func TestGaps(t *testing.T) {
 		"a short log, an hour":              {[]time.Duration{0, h}, []Gap{{monday, monday.Add(h)}}},
 		"read in another order":             {[]time.Duration{h, 0}, []Gap{{monday, monday.Add(h)}}},
 		"nights are usual":                  {workdays(0, 1, 2, 3, 4), nil},
-		"a day is missing":                  {workdays(0, 1, 3, 4), nil}, // 39 hours are less than three times a night
+		"a day is missing":                  {workdays(0, 1, 3, 4), nil}, // 39 hours are no gap: a gap is longer than three times the usual pause, here a night
 		"a weekend is missing":              {workdays(0, 1, 2, 3, 4, 7, 8, 9, 10, 11), []Gap{{monday.Add(4*24*h + 9*h), monday.Add(7 * 24 * h)}}},
 		"requests of several hours in turn": {append(workdays(0), workdays(1, 2)...), nil},
 	} {

@@ -13,14 +13,14 @@ import (
 )
 
 // curl returns the scenarios with curl, whose options cover the variants of
-// HTTP in scripts and old libraries. In the arguments of a task, $URL, $HOST
-// and $DIR are replaced by the scenario's values. A task's want is the expected
-// status and a part of the response.
+// HTTP in scripts and old libraries. In curl's arguments, $URL, $HOST and $DIR
+// are replaced by the scenario's values.
 func curl() []scenario { return append(curlDialects(), curlFailures()...) }
 
 const curlUser = username + ":" + password
 
-// curlTask returns a scenario that runs curl with the arguments.
+// curlTask returns a scenario that runs curl with args. want is the expected
+// status and, after a space, a part of the response.
 func curlTask(name, want string, args ...string) scenario {
 	return scenario{
 		name: "curl: " + name, settings: []string{listed},

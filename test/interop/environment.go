@@ -27,8 +27,8 @@ type environment struct {
 	dir      string // folder of this scenario
 	services *emulator.Emulator
 	tap      *tap
-	exchange *http.Server // server of the tap; nil with a device
-	device   net.Listener // listener of the device; nil without one
+	exchange *http.Server // server of the tap; nil if the scenario has a device
+	device   net.Listener // listener of the device; nil if the scenario has none
 	product  *product
 	relay    *relay
 	finding  *finding // for a client that finds the URL itself; nil: the client is configured with the URL

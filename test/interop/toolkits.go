@@ -172,8 +172,8 @@ func (t *tools) gSOAPClient() (dir string, err error) {
 	})
 }
 
-// xmlSchema is a schema of the namespace xml. Exchange's description needs it and
-// does not contain it.
+// xmlSchema is a schema of the namespace of the prefix xml. Exchange's description
+// uses the attribute xml:lang and does not contain its schema.
 const xmlSchema = `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="http://www.w3.org/XML/1998/namespace">` +
 	`<xs:attribute name="lang" type="xs:language"/></xs:schema>`
 

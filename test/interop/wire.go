@@ -192,8 +192,9 @@ func sameValues(name string, want, got []string) bool {
 	return slices.Equal(want, got)
 }
 
-// localCookie returns a cookie without Domain, for the path /, and without
-// Secure unless the client used TLS.
+// localCookie returns the cookie c as the product must send it to the client:
+// without Domain, and with the path /. secure is true if the client used TLS;
+// otherwise the attribute Secure is removed.
 func localCookie(c string, secure bool) string {
 	parts := strings.Split(sortedCookie(c), "; ")
 	parts = slices.DeleteFunc(parts, func(p string) bool {

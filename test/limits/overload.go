@@ -21,8 +21,8 @@ const (
 	overloadClients = 5000
 	overloadTime    = 20 * time.Second
 
-	// probeBound is how long 19 of 20 probes may take. The others may be late
-	// because the load itself uses the processors.
+	// probeBound limits the 95th percentile of the durations of probes. A probe
+	// may take longer, because the load itself uses the processors.
 	probeBound = 100 * time.Millisecond
 	// servedBound limits the median time until a request is served.
 	servedBound = 2 * time.Second

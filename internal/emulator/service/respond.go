@@ -8,7 +8,8 @@ import (
 	"net/http"
 )
 
-// Self returns scheme and host of the service as the request names them.
+// Self returns the URL of the service without a path. The scheme is always
+// https; the host is the one that the request names.
 func Self(r *http.Request) string { return "https://" + r.Host }
 
 // WriteJSON responds with v. It panics if v cannot be marshalled.

@@ -80,7 +80,8 @@ func (s *Service) URL() string {
 	return s.config.DefaultURL
 }
 
-// Addr returns the host and port that the service listens at, or "".
+// Addr returns the host and port at which the service listens. It returns ""
+// without a TCP listener.
 func (s *Service) Addr() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +123,7 @@ func (s *Service) Stop() {
 	s.servers, s.ln = nil, nil
 	s.mu.Unlock()
 	if ln != nil {
-		ln.Close() // Close does not close a listener that srv.Serve has not received yet
+		ln.Close() // srv.Close below would not close a listener that srv.Serve has not received yet
 	}
 	for _, srv := range servers {
 		srv.Close()

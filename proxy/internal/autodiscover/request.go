@@ -67,10 +67,10 @@ const (
 
 // Errors for requests that are valid but not served.
 var (
-	// ErrOperation is the error for a SOAP request other than GetUserSettings.
+	// ErrOperation is returned for a SOAP request other than GetUserSettings.
 	ErrOperation error = &Violation{"the Autodiscover operation is not GetUserSettings"}
-	// ErrSchema is the error for a POX request for other settings than
-	// Outlook's, such as the settings of Exchange ActiveSync.
+	// ErrSchema is returned when a POX request asks for other settings than
+	// Outlook's, such as those of Exchange ActiveSync.
 	ErrSchema error = &Violation{"only the Outlook schema of 2006a is served"}
 )
 
