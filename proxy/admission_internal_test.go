@@ -183,7 +183,7 @@ func TestRefusalsBelongToABatch(t *testing.T) {
 		a.expect(t, "the rest", 0, 1000-2*minBatch)
 
 		a.mu.Lock()
-		a.rate = 2e9 // room in the queue for all requests, although each measurement halves the rate
+		a.rate = 2e9 // so high that the queue has room for all requests, even after measurements have halved the rate several times
 		a.mu.Unlock()
 		a.come(1000, time.Hour)
 		time.Sleep(maxAdmissionWait - admissionInterval)

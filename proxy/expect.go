@@ -22,7 +22,7 @@ type expectation struct {
 	until atomic.Int64 // Unix time in seconds before which no expectation is sent
 }
 
-// wanted reports whether to send an expectation.
+// wanted reports whether to send the header "Expect: 100-continue".
 func (e *expectation) wanted() bool {
 	return !e.never && time.Now().Unix() >= e.until.Load()
 }

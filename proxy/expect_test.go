@@ -113,7 +113,7 @@ func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 		{"200 with a page", func(c net.Conn, r *bufio.Reader) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+page+"\r\n<html>")
 			_, _ = io.Copy(io.Discard, r)
-		}, false}, // Exchange's response has the same status, so Expect may not be the cause of the page
+		}, false}, // Exchange itself also responds with 200, so the page does not show that the device refuses Expect
 		{"closed", func(net.Conn, *bufio.Reader) {}, true},
 		{"swallowed", func(c net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }, true},
 		{"the body is taken for a request", func(c net.Conn, r *bufio.Reader) {

@@ -167,7 +167,8 @@ func utf16(s string) string {
 	return string(b)
 }
 
-// bodyKept expects that the bytes from <Body on reach Exchange unchanged.
+// bodyKept expects that Exchange gets the document from "<Body" to its end
+// unchanged.
 func bodyKept(r *result) string {
 	for _, s := range r.sent {
 		if got, want := fromBody(s.body), fromBody(r.request.body); got == nil || !bytes.Equal(got, want) {

@@ -212,7 +212,7 @@ func TestFailingExchangeRaisesAlarm(t *testing.T) {
 		synctest.Wait()
 		const alarm = "requests to Exchange fail, the first one 3 min ago and the last good response 3 min ago: " +
 			"the response is not one of Exchange Web Services: status 503; look at Exchange's application pool"
-		ready := h.look("/ready") // 200: hmaproxy itself can serve requests
+		ready := h.look("/ready") // /ready has status 200, because hmaproxy itself can serve requests
 		textcheck.Contains(t, ready, "ok\n", "alarm: "+alarm)
 		textcheck.Contains(t, h.look("/live"), "alarm: "+alarm)
 		var s struct {

@@ -134,7 +134,8 @@ func (f *finding) relayTo(product string) (*relay, error) {
 	}), nil
 }
 
-// environment returns variables with which clients trust the authority.
+// environment returns environment variables with which clients trust the
+// certificates of the certificate authority in ca.pem.
 func (f *finding) environment() []string {
 	ca := filepath.Join(f.dir, "ca.pem")
 	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca, "SSL_CERT_FILE=" + ca}
