@@ -12,11 +12,11 @@ import (
 // An expectation records whether the upstream supports Expect: 100-continue. It
 // is safe for concurrent use.
 //
-// An expectation protects a body that cannot be sent twice. Otherwise the body
-// would be lost if the token is refused. The alternatives are worse. Buffering
-// long bodies costs memory. The proxy could also send the body immediately if
-// Exchange has accepted the token before. Then the first long body would be
-// lost after Exchange stops accepting the token.
+// An expectation protects a body that cannot be sent twice. Without it, the body
+// would be lost if Exchange refuses the token. The alternatives are worse.
+// Buffering long bodies costs memory. The proxy could also send the body
+// immediately if Exchange has accepted the token before. Then the first long body
+// would be lost after Exchange stops accepting the token.
 type expectation struct {
 	never bool
 	until atomic.Int64 // Unix time in seconds before which no expectation is sent
@@ -30,12 +30,13 @@ func (e *expectation) wanted() bool {
 // refused records that the upstream has refused or ignored an expectation.
 func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix()) }
 
-// A gate protects a body that cannot be sent twice. It keeps the body from an
-// attempt that has a response already, or whose expectation was not met. The
-// transport reads the body in three cases: after 100 Continue, after a timeout,
-// and after a final response, to keep the connection. The gate passes the body
-// in the first case only. Without an expectation it passes the body
-// immediately, unless a response has come that refuses the token.
+// A gate protects a body that cannot be sent twice. It does not pass the body to
+// an attempt that already has a response, or that got no 100 Continue. The
+// transport reads the body in three cases: after 100 Continue, when 100 Continue
+// has not come in time, and after a final response, to keep the connection. The
+// gate passes the body only in the first case. If the request has no Expect
+// header, the gate passes the body immediately, unless a response has come that
+// refuses the token.
 type gate struct {
 	expecting bool
 	connected atomic.Bool // a connection was obtained

@@ -302,7 +302,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		size  int
-		times int // requests that reached the upstream
+		times int // number of requests that reached the upstream
 	}{{"held body", 1000, 2}, {"long body", 3 << 20, 2}} {
 		t.Run(c.name, func(t *testing.T) {
 			var whole atomic.Int32

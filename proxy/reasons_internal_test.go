@@ -18,7 +18,8 @@ func TestEveryPolicyReasonHasItsCounterpart(t *testing.T) {
 	}
 }
 
-// TestUnknownReason checks the values next to the last reason.
+// TestUnknownReason checks the methods of the last reason, and of the values
+// after it, which are no reasons.
 func TestUnknownReason(t *testing.T) {
 	if last := reasonCount - 1; last.String() == "" || last.Text() == "" || last.Class() != reasons[last].class {
 		t.Errorf("the last reason is %q, %q, %v", last, last.Text(), last.Class())

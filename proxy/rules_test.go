@@ -240,8 +240,9 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	if s.users {
 		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows no mailbox, because the client has its own policy
 		config.Client = func(_ context.Context, _, user, password string) (*policy.Policy, error) {
-			// Empty credentials are accepted too. So a test fails if the proxy asks
-			// about a request without credentials instead of refusing it.
+			// This function accepts empty credentials too. So a test fails if the
+			// proxy calls it for a request without credentials instead of refusing the
+			// request.
 			if user == clientUser && password == clientPass || user == "" && password == "" {
 				return inForce, nil
 			}

@@ -25,8 +25,8 @@ type repeat struct {
 	host, client, operation, mailbox, reason string
 }
 
-// repeatOf returns the repeat that a failed request belongs to. ok is false for
-// requests that did not fail.
+// repeatOf returns the key under which repetitions of a failed request are
+// counted. ok is false for requests that did not fail.
 func repeatOf(r *proxy.Record) (key repeat, ok bool) {
 	reason := r.Reason.String()
 	switch {

@@ -118,10 +118,10 @@ func (l *List) SetMembers(members []policy.Pattern) error {
 	return nil
 }
 
-// make returns the policy for entries, and whether the default mailbox is off
-// the list. At start, a default mailbox off the list is an error if the
-// configuration has no groups. With groups, the default mailbox may be a member
-// that is not known yet.
+// The method "make" returns the policy for entries. The bool is true if the
+// configured default mailbox is not among the entries. At the start this is an
+// error, unless the configuration has groups: then the default mailbox may be a
+// member that is not known yet.
 func (l *List) make(entries config.Mailboxes) (*policy.Policy, bool, error) {
 	if l.config.AllowedGroups == nil && l.current.Load() == nil {
 		made, err := NewPolicy(l.config, entries)

@@ -10,13 +10,13 @@ import (
 // Limits for the work of comparing passwords. bcrypt keeps a processor busy for
 // tens of milliseconds, and other requests must be served during that time. So
 // comparisons wait in two queues, and each queue runs one comparison at a time.
-// After a wrong password a queue rests for a multiple of the comparison's
+// After a wrong password a queue pauses for a multiple of the comparison's
 // duration. So guesses use at most a fifth of a processor in one queue and a
 // tenth in the other. They use more only if a comparison takes longer than 1.25 s
 // or 0.56 s, because maxRest then shortens the rest.
 const (
-	freshRest   = 4 // rest of the queue for peers without a wrong password, in multiples of the comparison's duration
-	suspectRest = 9 // rest of the queue for peers with a wrong password in the last minute, in multiples of the comparison's duration
+	freshRest   = 4 // pause of the queue for peers without a wrong password, in multiples of the comparison's duration
+	suspectRest = 9 // pause of the queue for peers with a wrong password in the last minute, in multiples of the comparison's duration
 
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
@@ -43,7 +43,7 @@ func newQueue(rest time.Duration) *queue {
 }
 
 // compare runs a comparison. It blocks while another comparison is in progress
-// or the queue rests. It returns errBusy if the comparison cannot begin within
+// or the queue pauses. It returns errBusy if the comparison cannot begin within
 // comparisonWait.
 func (q *queue) compare(ctx context.Context, matches func() bool) (bool, error) {
 	timeout := time.NewTimer(comparisonWait)

@@ -31,7 +31,7 @@ func (r *recent[K]) renew(k K) bool {
 	return true
 }
 
-// has reports whether k was added and has not expired.
+// The method "has" reports whether k was added and has not expired.
 func (r *recent[K]) has(k K) bool {
 	now := time.Now()
 	r.mu.Lock()

@@ -14,9 +14,9 @@ const (
 	quietBytes      = 8 << 20         // an interval in which fewer bytes are allocated is quiet (fewer than a few hundred requests a second)
 	releaseBytes    = 8 << 20         // number of bytes that must have been allocated since the last release before the next one
 
-	// At least burstBytes of free memory at burstChecks consecutive checks remain
-	// from a burst. While requests continue at a constant rate, Go's collector
-	// lets only half as much free memory accumulate.
+	// If burstBytes or more are free at burstChecks consecutive checks, this memory
+	// remains from a burst of requests. While requests continue at a constant rate,
+	// Go's collector lets only half as much free memory accumulate.
 	burstBytes  = 32 << 20
 	burstChecks = 3
 
