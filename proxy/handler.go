@@ -26,7 +26,7 @@ type TokenSource interface {
 // use; it combines concurrent requests for a token and limits their rate.
 type Refresher interface {
 	// Replace returns a usable token other than the rejected one. It returns an
-	// error if it cannot fetch one now, or may not because of its rate limit.
+	// error if it cannot fetch one now, or if its rate limit forbids that.
 	Replace(ctx context.Context, rejected string) (string, error)
 }
 

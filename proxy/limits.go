@@ -37,7 +37,7 @@ const (
 	stuckTime     = 2 * time.Minute  // longest time in which Exchange reads nothing of a long body; IIS has the same limit
 
 	gateWait    = 5 * time.Second  // wait for the rest of a response's head if the response has begun before the body was sent
-	expectPause = 24 * time.Hour   // time until an expectation is sent again to an upstream that refused one
+	expectPause = 24 * time.Hour   // pause after which "Expect: 100-continue" is sent again to an upstream that has refused it
 	discardTime = time.Second      // limit for reading the body of a response that refuses the token, before the next attempt
 	tokenWait   = 4 * time.Second  // wait for the first token, so that the client gets a response within 5 s
 	replaceWait = 20 * time.Second // wait for a new token after a refusal: one request to Entra ID and a margin

@@ -178,11 +178,11 @@ func (t *roundTrip) send(ctx context.Context, header http.Header, token string) 
 	return resp, err
 }
 
-// refused reports whether the upstream has refused or ignored the expectation of
+// refused reports whether the upstream has refused or ignored the Expect header of
 // an attempt that sent no byte of the body. The parameter first is the status of
 // the response to that attempt, 0 if there was none. The parameter second is the
-// status of the response to the next attempt, which had no expectation. If both
-// statuses are the same, the expectation is not their cause.
+// status of the response to the next attempt, which had no Expect header. If both
+// statuses are the same, the Expect header is not their cause.
 func (g *gate) refused(first, second int) bool {
 	switch {
 	case !g.expecting:

@@ -129,7 +129,7 @@ func hostRules() (rules []rule) {
 	)
 }
 
-// browserRules are the rules about requests that a web page can make a browser send.
+// browserRules are the rules about requests that a browser sends for a web page.
 func browserRules() (rules []rule) {
 	for _, line := range []string{
 		"Origin: https://evil.example", "Origin: null", "Origin:", "Origin: http://localhost:8080",

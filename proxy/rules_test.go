@@ -83,9 +83,9 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// pending lists the rules that do not hold yet, because a behaviour in
-// docs/design.md is not implemented. Such a rule must fail in at least one
-// setup. When the behaviour is implemented, the line must be removed.
+// pending lists the rules that do not hold yet, because a behaviour in docs/design.md
+// is not implemented. Such a rule must fail in at least one setup. When the behaviour
+// is implemented, the rule must be removed from this map.
 var pending = map[string]bool{}
 
 // A rule is a request and its expected result.

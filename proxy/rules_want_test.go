@@ -112,7 +112,8 @@ func (w want) check(r *result) (problems []string) {
 	return problems
 }
 
-// faultCode returns the response code of a fault that hmaproxy wrote.
+// faultCode returns the response code of the fault, or "" if the response is not a
+// fault that hmaproxy wrote.
 func (r *result) faultCode() string {
 	var f fault
 	if r.header.Get("X-Hmaproxy-Error") == "" || xml.Unmarshal([]byte(r.body), &f) != nil {

@@ -105,7 +105,7 @@ var basic = []string{"-e", "https://mail.contoso.com/EWS/Exchange.asmx", "-v", "
 
 func with(more ...string) []string { return append(slices.Clone(basic), more...) }
 
-// has fails unless one of the calls contains all the words.
+// The function "has" fails the test unless one of the calls contains all words.
 func has(t *testing.T, calls []string, words ...string) {
 	t.Helper()
 	for _, call := range calls {

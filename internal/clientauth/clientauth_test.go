@@ -201,7 +201,7 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 		comparisons := slowly(a)
 		expect := func(when string, want bool, compared int64, name, password string) {
 			t.Helper()
-			time.Sleep(20 * time.Second) // wait until the rest after a wrong password has ended
+			time.Sleep(20 * time.Second) // wait until the queue's pause after a wrong password has ended
 			comparisons.Store(0)
 			if got := known(t, a, name, password); got != want || comparisons.Load() != compared {
 				t.Errorf("%s: known %v after %d comparisons, want %v after %d", when, got, comparisons.Load(), want, compared)
@@ -275,7 +275,7 @@ func guess(t *testing.T, a *Authenticator, peers ...string) (stop func()) {
 	}
 }
 
-// TestRestAfterAWrongPassword checks how long a queue rests after a wrong
+// TestRestAfterAWrongPassword checks how long a queue pauses after a wrong
 // password: four times the comparison's duration, or nine times if the peer has
 // sent a wrong password before, and at most five seconds.
 func TestRestAfterAWrongPassword(t *testing.T) {
@@ -562,8 +562,8 @@ func TestUsersWithoutTheDefaultMailboxAreReloaded(t *testing.T) {
 }
 
 // TestChangedUsersFile runs under synctest, where comparing a password takes no
-// time. So the queue, which rests for a multiple of that time after a wrong
-// password, does not rest.
+// time. So the queue, which pauses for a multiple of that time after a wrong
+// password, does not pause.
 func TestChangedUsersFile(t *testing.T) { synctest.Test(t, testChangedUsersFile) }
 
 func testChangedUsersFile(t *testing.T) {

@@ -69,7 +69,8 @@ var wrapped = regexp.MustCompile(`^(?:` +
 	`|(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT\S+) \S+ hmaproxy\[\d+\]: ` +
 	`)`)
 
-// terminal matches a request line in the form for terminals.
+// terminal matches a log line about a request in hmaproxy's text form for
+// terminals.
 var terminal = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d\S* \S*(?:INF|WRN)\S* request `)
 
 // parse parses a line, which must not be empty, into l.

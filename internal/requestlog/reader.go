@@ -42,7 +42,7 @@ type Facts struct {
 	Unchecked  int64 // number of request lines that may be duplicates, because too many ids are known
 	Cut        int64 // number of lines that begin as JSON but are incomplete, and of lines that are too long
 	Foreign    int64 // number of lines of other programs
-	Text       int64 // number of lines in the form for terminals, which a Reader cannot parse
+	Text       int64 // number of lines in the text form for terminals, which a Reader cannot parse
 	Unknown    int64 // number of lines with a reason that this version does not know
 	Old        int64 // number of request lines of versions that did not log mailbox_form and push
 
@@ -240,8 +240,8 @@ func (r *Reader) version(v string) {
 	}
 }
 
-// request passes a request to r.each, unless the request was read before or this
-// version does not know the reason in the line.
+// The method "request" passes the request in a line to r.each, unless the request
+// was read before or this version does not know the reason in the line.
 func (r *Reader) request(l *entry) {
 	rec := &r.record
 	*rec = proxy.Record{
