@@ -47,10 +47,10 @@ func BenchmarkGetFolder(b *testing.B) {
 }
 
 // BenchmarkGetItemOf100IDs sends a GetItem of 100 ids through this proxy with
-// the allow-list alone, with the scope targets, and with guid: entries, which
-// make the policy decide about the mailbox in each id. The results include
-// client and upstream. To get the cost of the proxy, subtract the result of the
-// sub-benchmark "direct".
+// the allow-list alone, with the scope "targets", and with "guid:" entries,
+// which make the policy decide about the mailbox in each id. The results
+// include client and upstream. To get the cost of the proxy, subtract the
+// result of the sub-benchmark "direct".
 func BenchmarkGetItemOf100IDs(b *testing.B) {
 	const id = `<t:ItemId Id="AAMkADRhM2JmZTdhLTBhNjAtNGQyNy1hMjFhLTZjMWRmZDE0ZTNhNABGAAAAAADaJ5hCWQ8ZQZ4C2kvbN9pxBwAPjjxtH5PiTr0lBbBYpF5kAAAAAAEMAAAPjjxtH5PiTr0lBbBYpF5kAAABZ1u3AAA=" ChangeKey="CQAAABYAAAAPjjxtH5PiTr0lBbBYpF5kAAABZ2pY"/>`
 	body := envelope("alice@contoso.com", `<m:GetItem><m:ItemShape><t:BaseShape>Default</t:BaseShape></m:ItemShape><m:ItemIds>`+strings.Repeat(id, 100)+`</m:ItemIds></m:GetItem>`)

@@ -16,7 +16,7 @@ type busyDelay struct {
 
 // A busyPeer is a peer that has got ErrorServerBusy.
 type busyPeer struct {
-	last  time.Time     // time of the latest response, which includes its delay
+	last  time.Time     // time at which the latest response is sent, after its delay
 	delay time.Duration // delay of that response, before the random reduction
 }
 

@@ -96,7 +96,7 @@ func hostNames(further []string) map[string]bool {
 	return names
 }
 
-// checkBrowser refuses every request that a web page can make a browser send.
+// checkBrowser refuses every request that a browser sends for a web page.
 // Sec-Fetch-Mode alone does not identify a browser: Node's fetch sends it too.
 func (h *Handler) checkBrowser(r *http.Request) *problem {
 	_, origin := r.Header["Origin"]

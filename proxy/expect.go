@@ -27,7 +27,8 @@ func (e *expectation) wanted() bool {
 	return !e.never && time.Now().Unix() >= e.until.Load()
 }
 
-// refused records that the upstream has refused or ignored an expectation.
+// The method "refused" records that the upstream has refused or ignored the Expect
+// header.
 func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix()) }
 
 // A gate protects a body that cannot be sent twice. It does not pass the body to

@@ -170,7 +170,7 @@ func TestSmuggling(t *testing.T) {
 			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			statuses := r.exchangeRaw(t, tc.raw, max(0, tc.arrivals))
 			if most := tc.arrivals; most < 0 {
-				r.checkOnlyPosts(t, 2) // arrivals is -1: the proxy may refuse the request with two lengths, or read it as RFC 9112 prescribes
+				r.checkOnlyPosts(t, 2) // arrivals is -1: the proxy may refuse the request, or read it as RFC 9112 prescribes
 			} else {
 				r.checkOnlyPosts(t, most)
 				if n := whole(r.seen()); n != most {

@@ -25,7 +25,7 @@ func unwanted(h http.Header) {
 
 // A tap is an http.Handler in front of Exchange's. It records requests and
 // responses, compresses responses for clients that accept it, as IIS does, and
-// adds the header fields of unwanted.
+// adds the header fields that the function unwanted sets.
 type tap struct {
 	exchange http.Handler
 	gzip     bool
