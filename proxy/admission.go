@@ -75,8 +75,8 @@ func (a *admission) enter(ctx context.Context, now time.Time) error {
 	}
 }
 
-// queue admits a request without a wait, refuses it, or returns its place in
-// the queue.
+// The method "queue" admits a request immediately and returns nil and nil, or
+// refuses it and returns errOverload, or returns its place in the queue.
 func (a *admission) queue(now time.Time) (place *list.Element, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -28,8 +28,8 @@ func testAdmission(t *testing.T, test func(a *admissionTest)) {
 	})
 }
 
-// come starts n requests at the same time. Each request lasts for d after its
-// admission.
+// The method "come" starts n requests at the same time. Each request lasts for d
+// after its admission.
 func (a *admissionTest) come(n int, d time.Duration) {
 	for range n {
 		go func() {

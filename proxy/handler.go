@@ -75,12 +75,12 @@ type Config struct {
 	// addition to those that the package always sends: "X-Trace-Id".
 	ForwardHeaders []string
 
-	// NeverExpectContinue says that no request to Exchange has an Expect
-	// header. Otherwise the Handler sends Expect: 100-continue for a body that
-	// it cannot send twice, so that the request is not lost when its token is
-	// refused. If an upstream refuses or ignores the expectation, the Handler
-	// sends no further expectation for a day. Set NeverExpectContinue if a
-	// device in front of Exchange fails on requests with an Expect header.
+	// NeverExpectContinue says that no request to Exchange has an Expect header.
+	// Otherwise the Handler sends Expect: 100-continue for a body that it cannot
+	// send twice, so that the request is not lost when its token is refused. If an
+	// upstream refuses or ignores this header, the Handler does not send it for a
+	// day. Set NeverExpectContinue if a device in front of Exchange fails on
+	// requests with an Expect header.
 	NeverExpectContinue bool
 
 	// BufferBudget limits the memory, in bytes, for the bodies of all requests

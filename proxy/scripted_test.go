@@ -86,7 +86,7 @@ func withScriptOver(t *testing.T, over func(*scripted) transport, change func(*p
 		l.clients.Close()
 		server.Close()
 		transport.CloseIdleConnections()
-		time.Sleep(time.Minute) // net/http lingers before it closes some connections
+		time.Sleep(time.Minute) // net/http waits before it closes some connections
 	})
 }
 
@@ -116,8 +116,9 @@ func (l *scripted) dial() (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// over waits until n requests have ended, and returns the records of all ended
-// requests. The test fails if that takes longer than d of simulated time.
+// The method "over" waits until n requests have ended. It returns the records of
+// all requests that have ended. The test fails if that takes longer than d of
+// simulated time.
 func (l *scripted) over(n int, d time.Duration) []proxy.Record {
 	l.t.Helper()
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {

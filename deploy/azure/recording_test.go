@@ -123,8 +123,9 @@ exit "$code"
 	}
 }
 
-// compare compares the calls of az in the last run, and their outputs, with those of
-// one, a recorded run.
+// The method "compare" checks that the last run made the same calls of az as the
+// recorded run in the parameter one, with the same outputs. theirs and ours replace
+// text that differs between runs.
 func (n *tenant) compare(one recordedRun, theirs, ours names) {
 	n.t.Helper()
 	calls := strings.Split(strings.TrimSpace(n.read("calls")), "\n")

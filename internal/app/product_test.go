@@ -46,10 +46,9 @@ func testKey(bits int) func() *rsa.PrivateKey {
 
 const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// Intervals between requests. With the constant often, connections stay open between
-// requests, which saves TLS handshakes: a handshake takes more processor time than a
-// request. The constant seldom is for simulated hours in which only a lasting failure
-// matters.
+// Intervals between requests. "often" is so short that connections stay open between
+// requests. This saves TLS handshakes, which take more processor time than requests.
+// "seldom" is for simulated hours in which only a lasting failure matters.
 const (
 	often  = 50 * time.Second
 	seldom = 10 * time.Minute

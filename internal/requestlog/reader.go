@@ -165,7 +165,7 @@ func (r *Reader) readLines(in *bufio.Reader) error {
 	}
 }
 
-// line reads a line, with or without the line end.
+// The method "line" reads one line, with or without the line end.
 func (r *Reader) line(line []byte) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 {

@@ -24,7 +24,7 @@ func (d *durations) add(t time.Duration) {
 	d.most = max(d.most, t)
 }
 
-// partOf returns the index of the part that a duration belongs to.
+// partOf returns the index in durations.parts at which a duration is counted.
 func partOf(t time.Duration) int {
 	us := uint64(max(t.Microseconds(), 0))
 	if us < 4 {

@@ -56,7 +56,7 @@ type Record struct {
 	fault   Fault // fault that applies to the request; only the goroutine that serves the request uses this field
 }
 
-// Note runs change on the hop, under the history's lock.
+// Note calls change with the hop. It holds the history's lock during the call.
 func (r *Record) Note(change func(*Hop)) {
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
