@@ -19,7 +19,7 @@ import (
 // would be lost after Exchange stops accepting the token.
 type expectation struct {
 	never bool
-	until atomic.Int64 // Unix time in seconds before which no expectation is sent
+	until atomic.Int64 // Unix time in seconds; "Expect: 100-continue" is not sent before it
 }
 
 // wanted reports whether to send the header "Expect: 100-continue".

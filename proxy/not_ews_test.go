@@ -197,7 +197,7 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 	}
 }
 
-// TestResponsesToUnreadRequests checks the responses in chunks to a request whose
+// TestResponsesToUnreadRequests checks chunked responses to a request whose
 // operation the proxy cannot read. The first bytes of such a response are checked
 // too: docs/design.md excepts only the responses to GetStreamingEvents.
 func TestResponsesToUnreadRequests(t *testing.T) {

@@ -97,7 +97,8 @@ func (r *responder) document(status int, contentType, text string, p *problem) {
 	r.write(status, text)
 }
 
-// delay waits if the client repeats a failing request without a pause.
+// The method "delay" waits if the client repeats a failing request without a
+// pause.
 func (r *responder) delay() {
 	d := r.busy.next(peerOf(r.record.Remote, r.record.Client), time.Now())
 	if d == 0 {

@@ -190,8 +190,9 @@ func (g *gate) refused(first, second int) bool {
 	case first != 0:
 		return first != second
 	}
-	// There was no response. If the connection was reused, it may have failed by
-	// itself, so only an ignored expectation counts.
+	// There was no response. A reused connection may have failed by itself. So with
+	// a reused connection, the header counts as ignored only if the wait for 100
+	// Continue has timed out.
 	return g.ignored.Load() || g.fresh.Load()
 }
 

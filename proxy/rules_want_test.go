@@ -256,7 +256,7 @@ func headerSent(name, value string) func(*result) string {
 	}
 }
 
-// called expects the request line at Exchange.
+// called expects exactly one request at Exchange, with this request line.
 func called(line string) func(*result) string {
 	return func(r *result) string {
 		if len(r.sent) != 1 || r.sent[0].line != line {

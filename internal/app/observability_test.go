@@ -197,8 +197,8 @@ func TestPagesShowAnOutage(t *testing.T) {
 }
 
 // TestFailingExchangeRaisesAlarm makes Exchange respond like a web server whose
-// application pool for EWS is stopped, and compares all outputs that show the
-// state.
+// application pool for EWS is stopped. It checks that all outputs that show the
+// state of Exchange report this.
 func TestFailingExchangeRaisesAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startWatched(t)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// An entry contains those fields of a log line that reports use. Log, Message
-// and Identifier are fields of container and journal formats that wrap a log
-// line as a string.
+// An entry contains those fields of a log line that are needed for reports. Log,
+// Message and Identifier are fields of container and journal formats that wrap a
+// log line as a string.
 type entry struct {
 	Time  time.Time `json:"time"`
 	Level string    `json:"level"`

@@ -139,7 +139,8 @@ func comparePair(m message, v *visit, secure bool) error {
 
 var bodyTag = regexp.MustCompile(`<([A-Za-z0-9_.-]+:)?Body[\s/>]`)
 
-// fromBody returns an envelope from "<Body" on, or nil if it has no Body.
+// fromBody returns the part of an envelope that begins at "<Body", or nil if the
+// envelope has no Body.
 func fromBody(envelope []byte) []byte {
 	if at := bodyTag.FindIndex(envelope); at != nil {
 		return envelope[at[0]:]
