@@ -74,7 +74,7 @@ func noCanary(t *testing.T, text string) {
 }
 
 // config returns a configuration whose HTTP client calls the double directly.
-// It uses no sockets, because synctest does not support them.
+// The client uses no sockets, because synctest does not support them.
 func (f *testVault) config() KeyVaultConfig {
 	return KeyVaultConfig{
 		Vault: &url.URL{Scheme: "https", Host: vaultHost}, Name: "HMA-Cert",

@@ -118,7 +118,7 @@ func (c *call) readDocument() ([]byte, *problem) {
 		return nil, failed(codeTransient, ReasonBody, nil)
 	case errors.Is(err, body.ErrFull):
 		return nil, proxyBusy("")
-	case c.body.Ended() && c.body.N() == 0: // a chunked body that is empty; an NTLM request with Content-Length 0 does not get here
+	case c.body.Ended() && c.body.N() == 0: // an NTLM request may have an empty chunked body; one with Content-Length 0 does not get here
 		if step := ntlmStep(c.r.Header); step != nil {
 			return nil, step
 		}

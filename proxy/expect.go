@@ -12,8 +12,8 @@ import (
 // An expectation records whether the upstream supports Expect: 100-continue. It
 // is safe for concurrent use.
 //
-// An expectation protects a body that cannot be sent twice. Without it, the body
-// would be lost if Exchange refuses the token. The alternatives are worse.
+// The Expect header protects a body that cannot be sent twice. Without it, the
+// body would be lost if Exchange refuses the token. The alternatives are worse.
 // Buffering long bodies costs memory. The proxy could also send the body
 // immediately if Exchange has accepted the token before. Then the first long body
 // would be lost after Exchange stops accepting the token.
@@ -32,12 +32,12 @@ func (e *expectation) wanted() bool {
 func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix()) }
 
 // A gate protects a body that cannot be sent twice. It does not pass the body to
-// an attempt that already has a response, or that got no 100 Continue. The
-// transport reads the body in three cases: after 100 Continue, when 100 Continue
-// has not come in time, and after a final response, to keep the connection. The
-// gate passes the body only in the first case. If the request has no Expect
-// header, the gate passes the body immediately, unless a response has come that
-// refuses the token.
+// an attempt that already has a response, or that has waited for 100 Continue in
+// vain. The transport reads the body in three cases: after 100 Continue, when 100
+// Continue has not come in time, and after a final response, to keep the
+// connection. The gate passes the body only in the first case. If the request has
+// no Expect header, the gate passes the body immediately, unless a response has
+// come that refuses the token.
 type gate struct {
 	expecting bool
 	connected atomic.Bool // a connection was obtained

@@ -44,7 +44,7 @@ func newRoutes(ews *url.URL, withAutodiscover bool) routes {
 	wsdl := *ews
 	wsdl.RawQuery = "wsdl"
 	t := routes{autodiscover: withAutodiscover, exact: map[string]route{
-		endpointPath:                          {known: true}, // the usual letter case, so that find need not convert the target to lower case
+		endpointPath:                          {known: true}, // the usual letter case, so that the method find need not convert the target to lower case
 		ascii.ToLower(endpointPath):           {known: true},
 		ascii.ToLower(endpointPath) + "?wsdl": {known: true, document: &wsdl},
 		"/ews/services.wsdl":                  {known: true, document: sibling("Services.wsdl")},

@@ -163,8 +163,8 @@ const (
 	configuredURL = "https://mail.contoso.com/Published/Exchange.asmx"
 )
 
-// The method "try" runs the rule in the setup s, which says whether there are an
-// allow-list and client users. It must run in a synctest bubble.
+// The method "try" runs the rule in the setup s: the mode of the allow-list, with or
+// without client users. It must run in a synctest bubble.
 func (r rule) try(t *testing.T, s setup) *result {
 	p := newRuleProxy(t, r, s)
 	defer p.close()

@@ -117,8 +117,8 @@ func (l *scripted) dial() (net.Conn, *bufio.Reader) {
 }
 
 // The method "over" waits until n requests have ended. It returns the records of
-// all requests that have ended. The test fails if that takes longer than d of
-// simulated time.
+// all requests that have ended. The test fails if these requests take longer than d
+// of simulated time.
 func (l *scripted) over(n int, d time.Duration) []proxy.Record {
 	l.t.Helper()
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {

@@ -32,7 +32,7 @@ var rotations = []rotation{
 		s.wantLog("certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint",
 			renewed.Thumbprint(), renewed.ThumbprintSHA256(), "AADSTS700027")
 		s.emu.Entra().Register(renewed)
-		s.pass(16 * time.Minute) // the product tries a new certificate every 15 minutes until Entra accepts it
+		s.pass(16 * time.Minute) // after an hour without success, the product tries a new certificate every 15 minutes
 		s.wantLog("certificate accepted by Entra and in use", renewed.Thumbprint())
 	}, true},
 	{"registered before uploaded", func(s *testProduct, _, renewed *emulator.Certificate) {

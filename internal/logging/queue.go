@@ -12,7 +12,7 @@ import (
 const (
 	maxDelay    = 10 * time.Millisecond // lines wait this long, because writing each line separately would be a large part of a request's cost
 	writeSize   = 32 << 10              // bytes after which lines are written without waiting for maxDelay
-	maxQueued   = 1 << 20               // limit for the queued lines, in bytes; lines beyond it are dropped while a write blocks
+	maxQueued   = 1 << 20               // limit for the queued lines, in bytes; further lines are dropped
 	closeWait   = time.Second           // wait for the last lines at the end of the process
 	blockedTime = 5 * time.Second       // a write that takes longer counts as blocked
 )
