@@ -36,9 +36,9 @@ func (a *Autodiscover) ewsURL(r *http.Request) string {
 	return scheme + "://" + r.Host + endpointPath
 }
 
-// beginAutodiscover prepares the response to a request at a path of Autodiscover
-// that has passed the checks, even if the request is refused later. It sets the
-// header X-SOAP-Enabled. This header makes the EWS Managed API, and clients
+// beginAutodiscover prepares the response to an Autodiscover request that has
+// passed the checks. It is called even if the request is refused later. It sets
+// the header X-SOAP-Enabled. This header makes the EWS Managed API, and clients
 // derived from it, POST SOAP requests, whatever the status of the response is.
 func (c *call) beginAutodiscover(form autodiscover.Form) {
 	describeForm(&c.record, form)

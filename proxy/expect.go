@@ -71,11 +71,11 @@ func (g *gate) trace() *httptrace.ClientTrace {
 }
 
 // pass returns nil if the body may be sent, else errKept. If a response has begun,
-// it waits until the response's head is complete and was examined, for at most
-// gateWait.
-// The wait is limited for two reasons. RoundTrip waits for this goroutine before
-// it reports a connection that failed in the middle of a response's head. Some
-// servers send 102 Processing and then nothing until they have the body.
+// it waits for at most gateWait until the head of the response is complete and has
+// been examined. The wait is limited for two reasons. RoundTrip waits for this
+// goroutine before it reports a connection that failed in the middle of a
+// response's head. Some servers send 102 Processing and then nothing until they
+// have the body.
 func (g *gate) pass() error {
 	if g.responded.Load() {
 		timeout := time.NewTimer(gateWait)
@@ -110,7 +110,7 @@ func (g *gate) decide(open bool) {
 }
 
 // A gatedReader is a body with a gate. It also detects that the upstream has
-// stopped reading the body. Without this check such an upload could hang after the
+// stopped reading the body. Without this check an upload could hang after the
 // client has left: the HTTP server watches for the client's disconnect only after
 // the whole body was read.
 type gatedReader struct {
