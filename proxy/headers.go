@@ -50,8 +50,8 @@ func value(h http.Header, name string) string {
 }
 
 // carriedHeaders returns the set of the client's headers that are copied to the
-// request for Exchange: those in carried and those in further. The names are in
-// net/http's spelling.
+// request for Exchange: those in carried and in further, without those in
+// repeating. The names are in net/http's spelling.
 func carriedHeaders(further []string) map[string]bool {
 	names := make(map[string]bool, len(carried)+len(further))
 	for _, name := range carried {

@@ -113,7 +113,7 @@ func (m *repeats) forget(now time.Time) bool {
 	return len(m.lines) < repeatKinds
 }
 
-// close logs the counts that were not logged yet.
+// The method "close" logs the counts that were not logged yet.
 func (m *repeats) close() {
 	m.mu.Lock()
 	lines := m.lines

@@ -250,7 +250,7 @@ func fieldDevices() []fieldDevice {
 		{name: "certificate-without-intermediate", want: "upstream-unreachable", says: "Contoso Issuing CA"},
 		{name: "certificate-chain-disordered", want: "served"},
 
-		// Further devices of these kinds, which package device does not contain.
+		// Further devices, which package device does not contain.
 		{name: "200, text/plain", fault: responds(200, "text/plain", "The service is unavailable."), want: "upstream-not-ews"},
 		{name: "200, JSON", fault: responds(200, "application/json", `{"error":"login_required"}`), want: "upstream-not-ews"},
 		{name: "200, a page without a type", fault: responds(200, "", page), want: "upstream-not-ews"},

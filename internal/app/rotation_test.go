@@ -269,9 +269,9 @@ func TestCertificateFileChanges(t *testing.T) {
 	})
 }
 
-// pass lets time pass while all requests must succeed. Requests are frequent
-// until the next poll of the vault is over, because a change takes effect at
-// that poll.
+// The method "pass" lets the time d pass, in which all requests must succeed. Requests
+// are frequent until the next poll of the vault is over, because a change takes effect
+// at that poll.
 func (s *testProduct) pass(d time.Duration) {
 	s.t.Helper()
 	s.allSucceed(often, min(d, pollTime))

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestRequestLinesAreThoseOfSlog checks that slog's own handler writes the same
-// lines.
+// TestRequestLinesAreThoseOfSlog checks that a requestHandler writes the same
+// lines as slog's own handler.
 func TestRequestLinesAreThoseOfSlog(t *testing.T) {
 	at := time.Date(2026, 11, 27, 12, 0, 0, 123456000, time.FixedZone("", 3600))
 	for _, tc := range []struct {

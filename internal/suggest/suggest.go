@@ -179,7 +179,8 @@ func (l *List) addNotes(s *traffic.Summary) {
 	}
 }
 
-// mailboxRequests returns the number of requests that were counted for a mailbox.
+// mailboxRequests returns the number of requests that were counted for all mailboxes
+// together.
 func mailboxRequests(s *traffic.Summary) int64 {
 	var n int64
 	for i := range s.Mailboxes {
