@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestCharactersOfCookies tests each byte in each place of a cookie's value and
-// of the name of a back end.
+// TestCharactersOfCookies tests each byte alone, at the beginning, at the end
+// and in the middle of a cookie's value and of the name of a back end.
 func TestCharactersOfCookies(t *testing.T) {
 	for c := range 0x100 {
 		b := byte(c)

@@ -258,7 +258,7 @@ func tokenRules() []rule {
 	}
 }
 
-// took expects the duration of the request, in simulated time.
+// The function "took" expects that the request lasts for d of simulated time.
 func took(d time.Duration) func(*result) string {
 	return func(r *result) string {
 		if r.record.Duration != d {

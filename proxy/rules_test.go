@@ -566,7 +566,8 @@ func soapResponse(status int, body string, header ...string) response {
 	return response{raw: b.String()}
 }
 
-// always returns a reply function that gives the same response to every attempt.
+// The function "always" returns a reply function that gives the same response to every
+// attempt.
 func always(r response) func(int, *sent) response {
 	return func(int, *sent) response { return r }
 }

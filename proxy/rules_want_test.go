@@ -48,7 +48,8 @@ const (
 	anyCode   = "any"
 )
 
-// forwarded expects one request at Exchange, and its response at the client.
+// forwarded expects that one request reaches Exchange, and that the client gets
+// Exchange's response.
 func forwarded(checks ...func(*result) string) want {
 	return want{status: 200, sent: 1, conn: "kept"}.and(checks...).and(func(r *result) string {
 		if r.body != okDocument {
@@ -276,7 +277,7 @@ func unchanged(r *result) string {
 	return ""
 }
 
-// impersonates expects that requests to Exchange impersonate this identity only. If
+// impersonates expects that requests to Exchange impersonate only this identity. If
 // identity is "", it expects that they do not impersonate a mailbox.
 func impersonates(identity string) func(*result) string {
 	return func(r *result) string {

@@ -167,10 +167,10 @@ func readReply(r *bufio.Reader) (status int, text string) {
 	return resp.StatusCode, string(all)
 }
 
-// within sets a read deadline, d from now.
+// The function "within" sets the read deadline of c. It expires after d.
 func within(c net.Conn, d time.Duration) { _ = c.SetReadDeadline(time.Now().Add(d)) }
 
-// long returns a body that is too long to buffer.
+// The function "long" returns a body that is too long to buffer.
 func long() []byte { return envelope("alice@contoso.com", createItem(400<<10)) }
 
 // readBodyOf reads a body of n bytes and reports whether it was complete.

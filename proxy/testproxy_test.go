@@ -207,7 +207,8 @@ func (r *testProxy) record(rec *proxy.Record) {
 	r.done <- struct{}{}
 }
 
-// last waits until one more request has ended and returns its record.
+// The method "last" waits until one more request has ended. It returns the record of
+// that request.
 func (r *testProxy) last(t testing.TB) proxy.Record {
 	t.Helper()
 	select {
@@ -256,10 +257,10 @@ func (r *testProxy) do(t testing.TB, req *http.Request) (*http.Response, string)
 	return resp, string(text)
 }
 
-// open returns a policy without an allow-list.
+// The function "open" returns a policy without an allow-list.
 func open(t testing.TB) *policy.Policy { return mustPolicy(t, policy.Config{}) }
 
-// only returns a policy with this allow-list.
+// The function "only" returns a policy with this allow-list.
 func only(t testing.TB, list string) *policy.Policy {
 	return mustPolicy(t, policy.Config{Allowed: patterns(t, list)})
 }

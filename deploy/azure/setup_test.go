@@ -538,8 +538,9 @@ func TestConsentForbidden(t *testing.T) {
 	}
 }
 
-// TestNamesThatWereNotRead checks that an incompletely read list of Exchange's names
-// is not written back, because writing replaces the whole list.
+// TestNamesThatWereNotRead checks that setup.sh does not write the service principal
+// names of Exchange if it has read them incompletely. Writing replaces the whole
+// list.
 func TestNamesThatWereNotRead(t *testing.T) {
 	n := newTenant(t)
 	n.write("vault", "true\n")

@@ -67,8 +67,8 @@ func soapFault(code string) func(*testProduct) {
 	return exchangeResponds(500, "text/xml; charset=utf-8", fmt.Sprintf(form, code))
 }
 
-// without returns a function that calls strike and then waits until the token has
-// expired. strike makes Entra ID or Key Vault fail.
+// The function "without" returns a function that calls strike and then waits until the
+// token has expired. strike makes Entra ID or Key Vault fail.
 func without(strike func(h *testProduct)) func(*testProduct) {
 	return func(h *testProduct) {
 		strike(h)

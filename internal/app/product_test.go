@@ -334,8 +334,8 @@ type failedRequest struct {
 	response
 }
 
-// every sends a request at each interval for d. It returns the number of requests
-// and the requests that failed.
+// The method "every" sends a request at each interval for d. It returns the number
+// of requests and the requests that failed.
 func (s *testProduct) every(interval, d time.Duration) (sent int, failed []failedRequest) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(min(interval, time.Until(end))) {
 		at := time.Now()

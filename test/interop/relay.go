@@ -113,7 +113,7 @@ func (tap *wiretap) note(client bool) {
 	}
 }
 
-// end records that one of the connection's two directions has ended.
+// The method "end" records that one of the connection's two directions has ended.
 func (tap *wiretap) end() {
 	tap.mu.Lock()
 	defer tap.mu.Unlock()

@@ -142,8 +142,8 @@ func (b *built) compile(cache, name string, sources [][]byte, build func(dir str
 	return b.dir, b.err
 }
 
-// The function "in" runs a program in the folder dir. Its name is name, and its
-// arguments are args.
+// The function "in" runs a program in the folder dir. name and args are the
+// program's name and arguments.
 func in(dir, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

@@ -29,8 +29,10 @@ func (w *environment) compare() error {
 	return errors.Join(append(errs, w.checkMailboxes())...)
 }
 
-// checkRepetitions checks how many requests were refused or failed. A client must
-// report a refusal instead of repeating the request.
+// checkRepetitions counts the requests that the product refused or failed. It
+// returns an error if there are more of them than the limit "most" allows. If
+// the limit is 0, any number is allowed. A client must report a refusal instead
+// of repeating the request.
 func checkRepetitions(front []message, most int) error {
 	n := 0
 	for _, m := range front {
