@@ -226,7 +226,7 @@ func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	switch {
 	case limited && named && !added:
 		return i.scanner.AppendHead(dst, i.decision.Identity), from
-	case named && added: // audit mode, or no allow-list: the client's own head is kept, because no rule is enforced on it, and the mailbox is added to it
+	case named && added: // audit mode, or no allow-list: no rule is enforced on the client's head, so it is kept and only the mailbox is added
 		return i.scanner.AppendSpliced(dst, read[:from], i.decision.Identity), from
 	}
 	return nil, 0

@@ -194,7 +194,7 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 				const hours = 24
 				s.allSucceed(seldom, hours*time.Hour)
 				alarms := s.log.lines("certificate look-up failed")
-				if len(alarms) < hours*5/6 || len(alarms) > hours+1 { // the alarm is repeated at the first poll after each hour, and polls are up to 12 minutes apart
+				if len(alarms) < hours*5/6 || len(alarms) > hours+1 { // the alarm is repeated at the first poll after each hour, and polls begin up to 11 minutes apart
 					t.Fatalf("%d alarms in %d hours", len(alarms), hours)
 				}
 				if wait := alarms[0].Time.Sub(began); wait > 13*time.Minute || alarms[0].Level != "ERROR" {
@@ -259,7 +259,7 @@ func TestVaultsClientSecretExpires(t *testing.T) {
 
 				app := s.emu.Config().VaultAppID
 				s.emu.Entra().AddSecret(app, "first~secret", time.Now().Add(-time.Second))
-				s.allSucceed(often, 11*time.Minute+10*time.Second) // until the next poll is over: polls are up to 11 minutes apart
+				s.allSucceed(often, 11*time.Minute+10*time.Second) // until the next poll is over: polls begin up to 11 minutes apart
 				alarms := s.log.lines("certificate look-up failed")
 				if len(alarms) != 1 || alarms[0].Level != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
 					t.Fatalf("after the next poll the log has %v", alarms)

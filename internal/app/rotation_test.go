@@ -21,7 +21,7 @@ type rotation struct {
 }
 
 const (
-	pollTime    = 12 * time.Minute // longest time between two polls of the vault
+	pollTime    = 12 * time.Minute // the vault is polled at least once in this time
 	refreshTime = 50 * time.Minute // longest time between two refreshes of the token
 )
 

@@ -304,7 +304,7 @@ func TestRestAfterAWrongPassword(t *testing.T) {
 				if tc.suspect {
 					try()
 				} else {
-					a.suspects = newRecent[string](0, 1) // never suspects a peer
+					a.suspects = newRecent[string](0, 1) // its keys expire immediately, so no peer is a suspect
 				}
 				start := time.Now()
 				try()

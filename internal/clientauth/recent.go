@@ -46,7 +46,7 @@ func (r *recent[K]) add(k K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var first K
-	var end time.Time // time when first expires
+	var end time.Time // time when the key in the variable "first" expires
 	for old, until := range r.until {
 		if !now.Before(until) {
 			delete(r.until, old)

@@ -19,7 +19,7 @@ func TestRequestLinesAreThoseOfSlog(t *testing.T) {
 		name, message string
 		at            time.Time
 		attrs         []slog.Attr
-		own           bool // written without slog's handler
+		own           bool // the requestHandler writes the line itself, without slog's handler
 	}{
 		{"usual", RequestMessage, at, []slog.Attr{slog.String("mailbox", "alice@contoso.com"), slog.Int("status", 200), slog.Int64("bytes", -1), slog.Float64("duration_ms", 1.234), slog.Bool("injected", true)}, true},
 		{"nothing", RequestMessage, at, nil, true},

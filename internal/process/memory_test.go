@@ -8,7 +8,7 @@ import (
 func TestReleaseIsDue(t *testing.T) {
 	const mib = 1 << 20
 	type check struct {
-		allocated, free uint64 // in MiB; allocated is the number since the previous check
+		allocated, free uint64 // in MiB; allocated is the amount since the previous check
 		due             bool
 		goroutines      uint64 // number of goroutines; the test replaces a number below 20 by 20
 		delay           time.Duration

@@ -65,7 +65,7 @@ func linesAreReadBack(t *testing.T) {
 		if ended := got[0].Start.Add(got[0].Duration); !ended.Equal(time.Now()) {
 			t.Errorf("ended at %v", ended)
 		}
-		got[0].Start = start // the start in the log differs, because it is the time of writing less the duration
+		got[0].Start = start // the start in the log differs: it is the time of writing minus the duration
 		if got[0] != want {
 			t.Errorf("read\n%+v\nwritten\n%+v", got[0], want)
 		}

@@ -93,7 +93,7 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 		if err == nil {
 			continue
 		}
-		tap.note(fromClient) // before the other side can see the end and end the connection too
+		tap.note(fromClient) // called before the lines below make the other side end the connection too, because only the first call of "note" counts
 		if errors.Is(err, io.EOF) {
 			to.(interface{ CloseWrite() error }).CloseWrite()
 		} else {
