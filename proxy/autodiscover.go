@@ -109,15 +109,16 @@ func (c *call) serveXML(form autodiscover.Form) {
 }
 
 // readDocument reads the body up to the maximum length of a document. It
-// returns a problem if the body is incomplete, if there is no memory for the
-// body, or if the body is empty and the request is part of an NTLM handshake.
+// returns a problem in four cases. The body is incomplete, there is no memory
+// for it, the connection has lost its slot, or the body is empty and the request
+// is part of an NTLM handshake.
 func (c *call) readDocument() ([]byte, *problem) {
 	err := c.buffer.Fill(&c.body, c.r.ContentLength, c.h.budget, new(documentLength))
 	switch {
 	case errors.Is(err, body.ErrClient):
 		return nil, failed(codeTransient, ReasonBody, nil)
 	case errors.Is(err, body.ErrFull):
-		return nil, proxyBusy("")
+		return nil, noRoom(err)
 	case c.body.Ended() && c.body.N() == 0: // an NTLM request may have an empty chunked body; one with Content-Length 0 does not get here
 		if step := ntlmStep(c.r.Header); step != nil {
 			return nil, step
