@@ -158,11 +158,11 @@ func readHead(r *bufio.Reader) string {
 func readReply(r *bufio.Reader) (status int, text string) {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
-		return 0, "no respond: " + err.Error()
+		return 0, "no response: " + err.Error()
 	}
 	all, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return 0, "half an respond: " + err.Error()
+		return 0, "incomplete response: " + err.Error()
 	}
 	return resp.StatusCode, string(all)
 }

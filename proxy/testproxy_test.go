@@ -252,7 +252,7 @@ func (r *testProxy) do(t testing.TB, req *http.Request) (*http.Response, string)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("%s: respond: %v", req.URL, err)
+		t.Fatalf("%s: read the response: %v", req.URL, err)
 	}
 	return resp, string(text)
 }
