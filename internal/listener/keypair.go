@@ -39,6 +39,8 @@ func (k *KeyPairs) read(readFile func(string) ([]byte, error)) (changed bool, er
 	if err != nil {
 		return false, err
 	}
+	// Equal certificates have equal keys: ReadKeyPairs returns an error if a key
+	// does not belong to its certificate.
 	same := func(a, b tls.Certificate) bool { return slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal) }
 	if old := k.current.Load(); old != nil && slices.EqualFunc(*old, pairs, same) {
 		return false, nil
