@@ -70,7 +70,7 @@ func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 type walk struct {
 	options   AutodiscoverOptions
 	domain    string
-	found     string // URL of the first location at which hmaproxy serves Autodiscover with a trusted certificate
+	found     string // URL of the first location at which hmaproxy serves Autodiscover with a trusted certificate; "": none yet
 	elsewhere bool   // a location that clients try before the one in found leads to another server
 	all       []Result
 }
@@ -85,8 +85,8 @@ func (w *walk) report(id, title string, r Result) {
 }
 
 // visit reports all locations. If hmaproxy serves Autodiscover with a trusted
-// certificate at one of the two https URLs, visit also requests the mailbox
-// there and searches for results that exchangelib cached.
+// certificate at one of them, visit also requests the mailbox there and searches
+// for results that exchangelib cached.
 func (w *walk) visit(ctx context.Context) {
 	if w.options.Domain != "" {
 		w.report("scp", "Active Directory", Result{Status: OK, Detail: "this machine is in the domain " + w.options.Domain, Warnings: []string{
@@ -115,6 +115,7 @@ type visitResult struct {
 	header  http.Header
 	body    string
 	chain   error     // why this machine does not trust the certificate; nil if this machine trusts it
+	begins  time.Time // begin of the certificate's validity; zero without TLS
 	ends    time.Time // end of the certificate's validity; zero without TLS
 	address string
 }
@@ -131,7 +132,7 @@ func (v *visitResult) exchange() bool {
 }
 
 // client returns an HTTP client that accepts every certificate and follows no
-// redirect. It records in v the server's address, when its certificate expires,
+// redirect. It records in v the server's address, when its certificate is valid,
 // and why this machine does not trust the certificate.
 func (w *walk) client(v *visitResult) *http.Client {
 	transport := &http.Transport{
@@ -151,7 +152,7 @@ func (w *walk) client(v *visitResult) *http.Client {
 					o.Intermediates.AddCert(c)
 				}
 				_, v.chain = s.PeerCertificates[0].Verify(o)
-				v.ends = s.PeerCertificates[0].NotAfter
+				v.begins, v.ends = s.PeerCertificates[0].NotBefore, s.PeerCertificates[0].NotAfter
 				return nil
 			},
 		},
@@ -225,10 +226,10 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 		return Result{Status: Failed, Detail: where + " and does not serve Autodiscover", Cause: "HMA_AUTODISCOVER is not set", Repair: []string{"HMA_AUTODISCOVER=auto"}}
 	case errors.As(v.chain, &wrongName):
 		return Result{Status: Failed, Detail: where + " with a certificate that is not for " + host, Cause: "clients refuse the connection",
-			Repair: []string{"hmaproxy tls-setup autodiscover." + w.domain + " " + w.domain, "or add the certificate for the name to HMA_TLS_CERT_FILE, after a comma"}}
+			Repair: []string{"hmaproxy tls-setup " + w.certificateNames(host), "or add the certificate for the name to HMA_TLS_CERT_FILE, after a comma"}}
 	case expired(v.chain):
-		return Result{Status: Failed, Detail: where + " with a certificate that is not valid at this machine's time: it ended " + reltime.Until(time.Now(), v.ends), Cause: "clients refuse the connection",
-			Repair: []string{"make another one with hmaproxy tls-setup -dir DIR autodiscover." + w.domain + " " + w.domain + ", put it into HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE, and run the commands that it prints"}}
+		return Result{Status: Failed, Detail: where + " with a certificate that is not valid at this machine's time: " + v.validity(time.Now()), Cause: "clients refuse the connection",
+			Repair: []string{"make another one with hmaproxy tls-setup -dir DIR " + w.certificateNames(host) + ", put it into HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE, and run the commands that it prints"}}
 	case v.chain != nil:
 		return Result{Status: Failed, Detail: where + " with a certificate that this machine does not trust", Cause: "the authority that has signed it is not in the trust store of the system; clients with a store of their own (Java, Python) may trust it all the same",
 			Repair: []string{"the commands that hmaproxy tls-setup has printed, for the system and for the client"}}
@@ -241,6 +242,25 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 		r.Warnings = append(r.Warnings, "its certificate ends "+reltime.Until(now, v.ends)+": clients will refuse to connect")
 	}
 	return r
+}
+
+// certificateNames returns the names for a certificate of hmaproxy, as arguments
+// of the command tls-setup. host is the name at which hmaproxy responded.
+func (w *walk) certificateNames(host string) string {
+	names := "autodiscover." + w.domain + " " + w.domain
+	if host != w.domain && host != "autodiscover."+w.domain {
+		names = host + " " + names
+	}
+	return names
+}
+
+// validity says since when the certificate is not valid, or when it becomes
+// valid. Call it only if the certificate is not valid at the time now.
+func (v *visitResult) validity(now time.Time) string {
+	if now.Before(v.begins) {
+		return "it begins " + reltime.Until(now, v.begins)
+	}
+	return "it ended " + reltime.Until(now, v.ends)
 }
 
 // leadsRound returns the result for a location at which clients get the
@@ -291,8 +311,13 @@ func (w *walk) srv(ctx context.Context) Result {
 		return ok("there is no such record")
 	}
 	host := strings.ToLower(strings.TrimSuffix(records[0].Target, "."))
-	if v, err := w.send(ctx, http.MethodGet, "https://"+net.JoinHostPort(host, fmt.Sprint(records[0].Port))+"/autodiscover/autodiscover.xml", nil); err == nil && v.ours() {
-		return ok("it leads to hmaproxy at " + v.address)
+	authority := host
+	if port := records[0].Port; port != 443 {
+		authority = net.JoinHostPort(host, fmt.Sprint(port))
+	}
+	target := "https://" + authority + "/autodiscover/autodiscover.xml"
+	if v, err := w.send(ctx, http.MethodGet, target, nil); err == nil && v.ours() {
+		return w.own(v, host, target)
 	}
 	return w.leadsRound("it names " + host)
 }

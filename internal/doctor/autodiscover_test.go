@@ -29,13 +29,15 @@ type surrounding struct {
 	network *memnet.Network
 	places  map[string]string // maps host and port, such as "autodiscover.contoso.com:443", to an address in the network
 	srv     string            // target of the service record; "": no record
+	srvPort uint16            // port in the service record
 	roots   *x509.CertPool
+	age     time.Duration // time since the begin of the certificates
 	left    time.Duration // time until the end of the certificates
 	options AutodiscoverOptions
 }
 
 func newSurrounding(t *testing.T) *surrounding {
-	s := &surrounding{t: t, network: memnet.New(), places: map[string]string{}, roots: x509.NewCertPool(), left: health.CertificateWarning + time.Minute}
+	s := &surrounding{t: t, network: memnet.New(), places: map[string]string{}, srvPort: 443, roots: x509.NewCertPool(), age: 2 * time.Hour, left: health.CertificateWarning + time.Minute}
 	s.options = AutodiscoverOptions{Mailbox: "alice@contoso.com", Resolver: s, Dial: s.dial, Roots: s.roots, Temp: t.TempDir()}
 	return s
 }
@@ -54,7 +56,7 @@ func (s *surrounding) LookupSRV(context.Context, string, string, string) (string
 	if s.srv == "" {
 		return "", nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 	}
-	return "", []*net.SRV{{Target: s.srv + ".", Port: 443}}, nil
+	return "", []*net.SRV{{Target: s.srv + ".", Port: s.srvPort}}, nil
 }
 
 func (s *surrounding) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -72,7 +74,7 @@ func (s *surrounding) serve(address string, h *http.Server, names ...string) {
 	}
 	if len(names) > 0 {
 		name, untrusted := strings.CutPrefix(names[0], "untrusted:")
-		b, err := privateca.Issue(privateca.Request{Names: append([]string{name}, names[1:]...), Now: time.Now().Add(-2 * time.Hour), Valid: 2*time.Hour + s.left})
+		b, err := privateca.Issue(privateca.Request{Names: append([]string{name}, names[1:]...), Now: time.Now().Add(-s.age), Valid: s.age + s.left})
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -186,6 +188,23 @@ func TestAutodiscoverWalk(t *testing.T) {
 			good(s)
 			s.srv = "mail.contoso.com"
 		}, "", "bypasses hmaproxy"},
+		{"hmaproxy in the service record", func(s *surrounding) {
+			s.srv, s.places["mail.contoso.com:443"] = "mail.contoso.com", ourIP
+			s.serve(ourIP, s.hmaproxy(nil, "mail.contoso.com"), "mail.contoso.com")
+		}, "", "clients get https://mail.contoso.com/EWS/Exchange.asmx, which leads to hmaproxy"},
+		{"hmaproxy in the service record, at another port", func(s *surrounding) {
+			s.srv, s.srvPort = "mail.contoso.com", 8443
+			s.places["mail.contoso.com:8443"] = ourIP
+			s.serve(ourIP, s.hmaproxy(nil, "mail.contoso.com"), "mail.contoso.com")
+		}, "", "clients get https://mail.contoso.com:8443/EWS/Exchange.asmx, which leads to hmaproxy"},
+		{"hmaproxy in the service record, which refuses the name", func(s *surrounding) {
+			s.srv, s.places["mail.contoso.com:443"] = "mail.contoso.com", ourIP
+			s.serve(ourIP, s.hmaproxy(nil), "mail.contoso.com")
+		}, "autodiscover-srv", "HMA_HOST_NAMES=mail.contoso.com"},
+		{"hmaproxy in the service record, with a certificate for another name", func(s *surrounding) {
+			s.srv, s.places["mail.contoso.com:443"] = "mail.contoso.com", ourIP
+			s.serve(ourIP, s.hmaproxy(nil, "mail.contoso.com"), host)
+		}, "autodiscover-srv", "hmaproxy tls-setup mail.contoso.com autodiscover.contoso.com contoso.com"},
 		{"nothing anywhere", func(s *surrounding) {}, "autodiscover-found", "no place leads to hmaproxy"},
 		{"nothing responds", func(s *surrounding) { s.places[atHost] = ourIP }, "autodiscover-found", "no place leads to hmaproxy"},
 		{"name that is not in HMA_HOST_NAMES", func(s *surrounding) {
@@ -212,6 +231,10 @@ func TestAutodiscoverWalk(t *testing.T) {
 			s.left = -time.Hour
 			good(s)
 		}, "autodiscover-host", "it ended 60 min ago"},
+		{"certificate that is not valid yet", func(s *surrounding) {
+			s.age = -4 * time.Hour // the certificate begins an hour earlier
+			good(s)
+		}, "autodiscover-host", "it begins in 2 h"},
 		{"mailbox that is not listed", func(s *surrounding) {
 			good(s)
 			s.options.Mailbox = "ceo@contoso.com"
