@@ -4,11 +4,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"hmaproxy/internal/allowlist"
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/health"
 	"hmaproxy/proxy/policy"
@@ -135,7 +137,7 @@ func remarks(f *facts) []string {
 	note(!sameOrigin(string(c.Resource), c.EWS.URL), "HMA_RESOURCE_ID is %s and HMA_EWS_URL leads to %s: Exchange compares the two", c.Resource, c.EWS.Host)
 	note(!strings.EqualFold(c.EWS.Path, "/EWS/Exchange.asmx"), "the path in HMA_EWS_URL is %s: that of every Exchange Server is /EWS/Exchange.asmx", c.EWS.Path)
 	note(c.FromVault() && c.VaultApp == c.App, "HMA_KEY_VAULT_APP_ID and HMA_APP_ID are one application: with two, the application that reads the vault cannot read mail")
-	if p, err := newPolicy(c); err == nil && p.Limited() && c.AllowedGroups == nil {
+	if p, err := newPolicy(c, nil); err == nil && p.Limited() && c.AllowedGroups == nil {
 		note(f.flags.mailbox != "" && !p.Allows(f.flags.mailbox), "-mailbox is not on the allow-list: hmaproxy refuses it to its clients")
 	}
 	return all
@@ -161,12 +163,18 @@ func listenerCertificates(c *config.Config) []string {
 	return texts
 }
 
-// newPolicy returns a policy that has no rules except the allow-list. The list
-// contains the configured mailboxes and members, the members of groups.
-func newPolicy(c *config.Config, members ...policy.Pattern) (*policy.Policy, error) {
-	return policy.New(policy.Config{
-		Allowed: slices.Concat(c.AllowedMailboxes, members), Empty: c.AllowedGroups != nil, Audit: c.ListMode == config.Audit,
-	})
+// newPolicy returns the policy that hmaproxy uses with this configuration when
+// the groups of the configuration have these members. The policy allows each
+// mailbox that at least one client may open.
+func newPolicy(c *config.Config, members []policy.Pattern) (*policy.Policy, error) {
+	list, err := allowlist.New(c, slog.New(slog.DiscardHandler))
+	if err == nil && members != nil {
+		err = list.SetMembers(members)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return list.Policy(), nil
 }
 
 // sameOrigin reports whether resource and u have the same scheme, host and

@@ -107,7 +107,7 @@ func evaluateForbidden(f *facts) Result {
 
 // listAllows reports whether the allow-list lets a request for a mailbox pass, and why.
 func listAllows(f *facts, mailbox string) (allowed bool, why string) {
-	p, err := newPolicy(f.config, f.groupMembers()...)
+	p, err := newPolicy(f.config, f.groupMembers())
 	switch {
 	case err != nil || !p.Limited():
 		return true, "no allow-list is set"

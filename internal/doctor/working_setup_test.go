@@ -156,6 +156,9 @@ func TestForbiddenMailbox(t *testing.T) {
 	}{
 		{"not closed at all", func(r *testSetup) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, doctor.Failed, "Exchange opens it", "no allow-list is set"},
 		{"allow-list holds it", func(r *testSetup) { r.env["HMA_ALLOWED_MAILBOXES"] = "*@contoso.com" }, doctor.Failed, "Exchange opens it", "the allow-list contains it"},
+		{"list of a client user holds it", clientUser("ceo@contoso.com"), doctor.Failed, "Exchange opens it", "the allow-list contains it"},
+		{"lists of the client users alone", clientUser("alice@contoso.com"), doctor.OK, "hmaproxy's allow-list refuses it", ""},
+		{"client user without a list", clientUser(""), doctor.Failed, "Exchange opens it", "no allow-list is set"},
 		{"audit mode", func(r *testSetup) { r.env["HMA_ALLOW_LIST_MODE"] = "audit" }, doctor.Failed, "Exchange opens it", "audit refuses nothing"},
 		{"allow-list alone", func(*testSetup) {}, doctor.OK, "hmaproxy's allow-list refuses it", ""},
 		{"Exchange too", func(r *testSetup) { deny(r, "ceo@contoso.com") }, doctor.OK, "Exchange itself refuses it", ""},
@@ -173,6 +176,15 @@ func TestForbiddenMailbox(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// clientUser returns a function that replaces the allow-list by a client user's
+// own list.
+func clientUser(list string) func(*testSetup) {
+	return func(r *testSetup) {
+		delete(r.env, "HMA_ALLOWED_MAILBOXES")
+		r.env["HMA_CLIENT_USERS_FILE"] = r.file("users", []byte("crm:$2a$10$"+strings.Repeat(".", 53)+" "+list+"\n"))
 	}
 }
 
