@@ -14,11 +14,12 @@ import (
 
 // A List is the allow-list in force. Its Policy method is safe for concurrent use.
 type List struct {
-	config  *config.Config
-	log     *slog.Logger
-	current atomic.Pointer[inForce]
+	config   *config.Config
+	log      *slog.Logger
+	readFile func(string) ([]byte, error) // reads the file of the allow-list; config.ReadFile, except in tests
+	current  atomic.Pointer[inForce]
 
-	mu      sync.Mutex       // held while current is replaced
+	mu      sync.Mutex       // held while current is replaced, but not while the file is read
 	entries config.Mailboxes // entries from HMA_ALLOWED_MAILBOXES or its file
 	members config.Mailboxes // members of groups
 }
@@ -33,7 +34,7 @@ type inForce struct {
 // New returns the allow-list of the configuration. If the configuration has no
 // allow-list, the list allows every mailbox.
 func New(c *config.Config, log *slog.Logger) (*List, error) {
-	l := &List{config: c, log: log, entries: c.AllowedMailboxes}
+	l := &List{config: c, log: log, readFile: config.ReadFile, entries: c.AllowedMailboxes}
 	made, defaultOff, err := l.make(c.Allowed())
 	if err != nil {
 		return nil, err
@@ -82,14 +83,20 @@ func (l *List) Policy() *policy.Policy { return l.current.Load().policy }
 
 // Reload reads the file of the allow-list and puts its entries in force. It
 // reports whether the entries have changed. After an error the list stays as it
-// was.
+// was. Calls of Reload must not overlap.
 func (l *List) Reload() (changed bool, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	entries, err := config.ReadMailboxes(config.ReadFile, l.config.AllowedMailboxesFile)
+	entries, err := config.ReadMailboxes(l.readFile, l.config.AllowedMailboxesFile)
 	if err != nil {
 		return false, err
 	}
+	return l.setEntries(entries)
+}
+
+// setEntries replaces the entries that come from the file. It reports whether the
+// entries have changed. After an error the list stays as it was.
+func (l *List) setEntries(entries config.Mailboxes) (changed bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if slices.Equal(entries, l.entries) {
 		return false, nil
 	}
