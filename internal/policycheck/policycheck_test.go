@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,37 @@ func TestReplayAddsUp(t *testing.T) {
 	want := Row{Client: "crm", Mailbox: "ceo@contoso.com", Operation: "GetItem", Why: "mailbox-not-allowed", Requests: 3, Succeeded: 2, First: at.Add(time.Hour), Last: at.Add(3 * time.Hour)}
 	if rows := replay.Rows(); len(rows) != 1 || rows[0] != want {
 		t.Errorf("%+v, want %+v", rows, want)
+	}
+}
+
+// TestReplayBeyondTheLimit fills the rows and the cache of policies with unknown
+// client users. It checks that the decisions about further client users are
+// correct all the same, and that their refused requests are counted.
+func TestReplayBeyondTheLimit(t *testing.T) {
+	replay := NewReplay(newPolicies(t, aList, users))
+	add := func(client, mailbox string) {
+		replay.Add(&proxy.Record{Operation: "GetItem", Known: "GetItem", Mailbox: mailbox, Named: ews.SmtpAddress, Status: 200, Upstream: 200, Client: client})
+	}
+	for i := range maxRows {
+		add("unknown"+strconv.Itoa(i), "alice@contoso.com")
+	}
+	if got, want := replay.Totals(), (Totals{Refused: maxRows}); got != want {
+		t.Fatalf("%+v, want %+v", got, want)
+	}
+	for range 2 {
+		add("crm", "alice@contoso.com")
+		add("sync", "bob@contoso.com")
+		add("crm", "bob@contoso.com")
+		add("one too many", "alice@contoso.com")
+	}
+	if got, want := replay.Totals(), (Totals{Allowed: 4, Refused: maxRows + 4, Beyond: 4}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if n := len(replay.Rows()); n != maxRows {
+		t.Errorf("%d rows, want %d", n, maxRows)
+	}
+	if n := len(replay.users); n != maxRows {
+		t.Errorf("%d cached policies, want %d", n, maxRows)
 	}
 }
 

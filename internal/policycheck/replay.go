@@ -12,14 +12,15 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// maxRows limits the number of rows, because clients choose the names in them.
+// maxRows limits the number of rows, and of cached policies, because clients
+// choose the names in them.
 const maxRows = 50_000
 
 // A Replay decides about the requests of a log as enforce mode would. It must not
 // be used by several goroutines at the same time.
 type Replay struct {
 	policies *Policies
-	users    map[string]*policy.Policy // policy for each client user; nil: the user does not exist
+	users    map[string]*policy.Policy // cached policies of up to maxRows client users; nil: the user does not exist
 	rows     map[rowKey]*Row
 	totals   Totals
 }
@@ -137,13 +138,15 @@ func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
 		p.totals.Userless++
 		return p.policies.base, true
 	}
-	narrowed, known := p.users[r.Client]
-	if !known && len(p.users) < maxRows {
+	narrowed, cached := p.users[r.Client]
+	if !cached {
 		var err error
 		if narrowed, err = p.policies.narrow(p.policies.base, r.Client); errors.Is(err, errUnknownUser) {
 			narrowed = nil
 		}
-		p.users[r.Client] = narrowed
+		if len(p.users) < maxRows {
+			p.users[r.Client] = narrowed
+		}
 	}
 	return narrowed, narrowed != nil
 }
