@@ -229,6 +229,7 @@ func (a *app) run(ctx context.Context) error {
 		Listen: a.options.Listen,
 		TLS:    a.files.keyPairs.TLSConfig(),
 		Memory: process.MemoryLimit(),
+		Bodies: bufferBudget(process.MemoryLimit()),
 		Failed: a.observer.metrics.AcceptFailed,
 		Log:    a.log,
 	}

@@ -16,7 +16,8 @@ const (
 	reservedFiles   = 512      // files that are neither connections of clients nor their connections to Exchange
 	filesPerRequest = 2        // one connection of the client and one to Exchange
 
-	reservedMemory      = 56 << 20  // 24 MiB of the process itself, and the bodies that it may buffer with a memory limit of 128 MiB, a quarter of that limit; a higher limit permits more
+	processMemory       = 24 << 20  // memory of the process itself
+	minReserved         = 56 << 20  // lower limit of the memory that connections leave: the process and the bodies with a memory limit of 128 MiB
 	memoryPerConnection = 128 << 10 // a request with a head of the maximum size; a notification stream needs 47 KiB
 
 	// systemBuffer is the size of a connection's receive and send buffers, which
@@ -35,10 +36,11 @@ const (
 
 // connectionLimit returns how many connections clients may hold open, from
 // minConnections to maxConnections. Within these bounds, the limit leaves enough
-// files for connections to Entra ID and Exchange, and keeps within the memory of
-// the process.
-func connectionLimit(files, memory int64) int {
-	limit := min((files-reservedFiles)/filesPerRequest, (memory-reservedMemory)/memoryPerConnection)
+// files for connections to Entra ID and Exchange. Together, the connections, the
+// bodies of all requests and the process itself keep within memory.
+func connectionLimit(files, memory, bodies int64) int {
+	reserved := max(minReserved, processMemory+bodies)
+	limit := min((files-reservedFiles)/filesPerRequest, (memory-reserved)/memoryPerConnection)
 	return int(max(minConnections, min(maxConnections, limit)))
 }
 

@@ -26,6 +26,7 @@ type Config struct {
 	Listen Listen       // nil: open sockets
 	TLS    *tls.Config  // certificates of the clients' TCP listeners; nil: plain HTTP
 	Memory int64        // number of bytes that the process may use; 0: no limit
+	Bodies int64        // number of these bytes that the bodies of all requests may take; they are not available to connections
 	Log    *slog.Logger // required
 	Failed func()       // called for each connection that cannot be accepted; nil: no call
 }
@@ -35,7 +36,7 @@ type Config struct {
 // address could be opened. The HTTP server that uses the listeners must call
 // ConnState when the state of a connection changes.
 func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.Listener, error) {
-	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64)))
+	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64), c.Bodies))
 	slots.minIdle = minIdle
 	var open []net.Listener
 	for _, address := range addresses {

@@ -63,19 +63,30 @@ func TestConnectionLimit(t *testing.T) {
 	const mib = 1 << 20
 	for _, tc := range []struct {
 		name          string
-		files, memory int64
+		files, memory int64 // the bodies take a quarter of memory
 		want          int
 	}{
 		{"no limits", math.MaxInt32, math.MaxInt64, maxConnections},
 		{"1,024 files", 1024, math.MaxInt64, 256},
 		{"few files", 100, math.MaxInt64, minConnections},
-		{"128 MiB, the limit of deploy/", math.MaxInt32, 128 * mib, 576},
-		{"512 MiB", math.MaxInt32, 512 * mib, 3648},
+		{"96 MiB, GOMEMLIMIT in deploy/", math.MaxInt32, 96 * mib, 320},
+		{"128 MiB", math.MaxInt32, 128 * mib, 576},
+		{"128 MiB and a page", math.MaxInt32, 128*mib + 4096, 576},
+		{"256 MiB", math.MaxInt32, 256 * mib, 1344},
+		{"384 MiB, GOMEMLIMIT of the gateway", math.MaxInt32, 384 * mib, 2112},
+		{"512 MiB", math.MaxInt32, 512 * mib, 2880},
+		{"1 GiB", math.MaxInt32, 1024 * mib, 5952},
+		{"4 GiB", math.MaxInt32, 4096 * mib, maxConnections},
 		{"less memory than the process needs", math.MaxInt32, 32 * mib, minConnections},
 		{"both", 1024, 128 * mib, 256},
 	} {
-		if n := connectionLimit(tc.files, tc.memory); n != tc.want {
+		bodies := tc.memory / 4
+		n := connectionLimit(tc.files, tc.memory, bodies)
+		if n != tc.want {
 			t.Errorf("%s: %d connections, want %d", tc.name, n, tc.want)
+		}
+		if sum := int64(n)*memoryPerConnection + bodies + processMemory; n > minConnections && sum > tc.memory {
+			t.Errorf("%s: connections, bodies and process may take %d MiB", tc.name, sum/mib)
 		}
 	}
 }
