@@ -135,3 +135,35 @@ func TestHooksOfAResponse(t *testing.T) {
 		transport.CloseIdleConnections()
 	})
 }
+
+// TestNoTimeoutAfterATimeout checks that a request without a time limit for its
+// response, such as GetStreamingEvents, has none on a connection whose last request
+// had one.
+func TestNoTimeoutAfterATimeout(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		request testRequest
+	}{{"short request", post}, {"upload", testRequest{body: large[:100000], stream: true}}} {
+		t.Run(c.name, func(t *testing.T) {
+			inSynctest(t, func(t *testing.T) {
+				s := newServer(memoryNetwork{}, head, body, say(ok), head, body, pause(time.Hour), say(ok))
+				limit := responseTimeout
+				transport := newTestTransport(t, s, func(u *upstream.Config) {
+					u.ResponseTimeout = func(*http.Request) time.Duration { return limit }
+				})
+				mustFetch(t, transport, post)
+				limit = 0
+				began := time.Now()
+				_, text := mustFetch(t, transport, c.request)
+				if took := time.Since(began); text != "<ok/>" || took != time.Hour {
+					t.Errorf("%q after %v", text, took)
+				}
+				synctest.Wait()
+				transport.CloseIdleConnections()
+				if conns, _ := s.counts(); conns != 1 || !s.waitClosed(time.Minute) {
+					t.Errorf("%d connections", conns)
+				}
+			})
+		})
+	}
+}

@@ -114,6 +114,36 @@ func TestDeadlineIsKept(t *testing.T) {
 	}
 }
 
+// TestDeadlineOfARequest checks the read deadline after a request was sent on a
+// connection that has a deadline from an earlier request. A request without a time
+// limit must remove that deadline. One with a limit keeps it if at least nine tenths
+// of the limit are left.
+func TestDeadlineOfARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 10 * time.Minute
+		for _, c := range []struct{ limit, left, want time.Duration }{
+			{0, limit, 0}, {0, 0, 0},
+			{limit, limit, limit}, {limit, 9 * time.Minute, 9 * time.Minute}, {limit, 9*time.Minute - 1, limit}, {limit, limit + 1, limit}, {limit, 0, limit},
+		} {
+			near, far := net.Pipe()
+			k := &conn{wire: &wire{Conn: near}, config: &Config{ResponseTimeout: func(*http.Request) time.Duration { return c.limit }}}
+			if c.left > 0 {
+				k.setDeadline(time.Now().Add(c.left))
+			}
+			new(responseDeadline).requestSent(k, nil)
+			var want time.Time
+			if c.want > 0 {
+				want = time.Now().Add(c.want)
+			}
+			if !k.deadline.Equal(want) {
+				t.Errorf("a limit of %v with %v left: the deadline is %v, want %v", c.limit, c.left, k.deadline, want)
+			}
+			near.Close()
+			far.Close()
+		}
+	})
+}
+
 // TestCorporateProxyThatTakesNoRequest checks the error of a CONNECT that cannot be
 // sent. It must not say that a response is missing.
 func TestCorporateProxyThatTakesNoRequest(t *testing.T) {
