@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"hmaproxy/proxy/internal/body"
 )
@@ -65,4 +67,18 @@ func TestBodyWithoutRoom(t *testing.T) {
 	if p := noRoom(body.ErrFull); p.reason != ReasonProxyBusy || p.prompt || p.detail != "" {
 		t.Errorf("without memory: %+v", p)
 	}
+}
+
+// TestTitleOfAPageThatDoesNotEnd checks that a device that does not finish its page
+// delays the response by one second only.
+func TestTitleOfAPageThatDoesNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page, device := io.Pipe()
+		go device.Write([]byte("<html><title>Sign in</title>"))
+		began := time.Now()
+		got := title(&http.Response{Body: page})
+		if took := time.Since(began); got != "Sign in" || took != time.Second {
+			t.Errorf("%q after %v", got, took)
+		}
+	})
 }

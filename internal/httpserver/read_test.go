@@ -1,8 +1,11 @@
 package httpserver
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +96,57 @@ func TestEndWithTheLastBytes(t *testing.T) {
 		})
 		if !called {
 			t.Errorf("%s: the request was refused", c.name)
+		}
+	}
+}
+
+// TestErrorsOfChunks checks the error of a body in chunks that is cut, late or
+// malformed. Handlers distinguish the three.
+func TestErrorsOfChunks(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, body := range []string{"", "5", "5\r\n", "5\r\nhell", "5\r\nhello", "5\r\nhello\r", "5\r\nhello\r\n", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n0\r\nX: y"} {
+		respond(head+body, func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(r.Body); err != io.ErrUnexpectedEOF {
+				t.Errorf("cut after %q: %v", body, err)
+			}
+		})
+		inMemory(t, func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := io.ReadAll(r.Body); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("late after %q: %v", body, err)
+			}
+		}, func(s *testServer) {
+			c, in := s.dial()
+			send(c, head+body)
+			s.receive(in)
+			c.Close()
+		})
+	}
+	for _, body := range []string{"\r\n", "x\r\n", "5\r\nhello5\r\n", "5\r\nhellox\r\n", "5\r\nhello\n\r\n", "5\nhello", "5 \r\nhello"} {
+		respond(head+body, func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(r.Body); err != errChunk {
+				t.Errorf("malformed %q: %v", body, err)
+			}
+		})
+	}
+}
+
+// TestPlainPaths compares the paths that are not parsed with the result of net/url,
+// for each byte.
+func TestPlainPaths(t *testing.T) {
+	for c := range 0x100 {
+		for _, path := range []string{"/" + string([]byte{byte(c)}), "/a" + string([]byte{byte(c), 'b'})} {
+			if !isPlainPath(path) {
+				continue
+			}
+			if u, err := url.ParseRequestURI(path); err != nil || *u != (url.URL{Path: path}) {
+				t.Errorf("%q: net/url returns %#v, %v", path, u, err)
+			}
+		}
+	}
+	for path, want := range map[string]bool{"": false, "a": false, "/": true, "//a": false, "/a//b": true, "/EWS/Exchange.asmx": true, "/a-b_c.d": true, "/a?b": false, "/%41": false} {
+		if got := isPlainPath(path); got != want {
+			t.Errorf("%q: %v, want %v", path, got, want)
 		}
 	}
 }
