@@ -3,11 +3,11 @@ package certsource
 import (
 	"errors"
 	"fmt"
+	"hmaproxy/internal/lazyregexp"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 )
 
 // Auth is the way to log in to Key Vault.
@@ -65,7 +65,7 @@ func (c *KeyVaultConfig) check() error {
 	}
 	must(isOrigin(c.Vault), "the vault must be a URL like https://contoso.vault.azure.net")
 	must(c.Authority == nil || isOrigin(c.Authority), "the authority must be a URL like https://login.microsoftonline.com")
-	must(regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`).MatchString(c.Name), "a certificate's name is up to 127 letters, digits and dashes")
+	must(len(c.Name) <= maxCertName && certName().MatchString(c.Name), "a certificate's name is up to 127 letters, digits and dashes")
 	switch c.Auth {
 	case AuthSecret, "":
 		must(c.TenantID != "" && c.ClientID != "" && c.Secret != nil, "tenant, client id and client secret are required")
@@ -75,6 +75,12 @@ func (c *KeyVaultConfig) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// maxCertName is the length of the longest name of a certificate. It is not in
+// certName, because a regular expression with a large count takes long to compile.
+const maxCertName = 127
+
+var certName = lazyregexp.New(`^[0-9A-Za-z-]+$`)
 
 // isOrigin reports whether u consists of https and a host.
 func isOrigin(u *url.URL) bool {

@@ -414,6 +414,7 @@ func TestConfig(t *testing.T) {
 		"vault with path":  func(c *KeyVaultConfig) { c.Vault.Path = "/secrets/HMA-Cert" },
 		"name with slash":  func(c *KeyVaultConfig) { c.Name = "HMA-Cert/versions" },
 		"no name":          func(c *KeyVaultConfig) { c.Name = "" },
+		"long name":        func(c *KeyVaultConfig) { c.Name = strings.Repeat("a", 128) },
 		"no secret":        func(c *KeyVaultConfig) { c.Secret = nil },
 		"no tenant":        func(c *KeyVaultConfig) { c.TenantID = "" },
 		"unknown auth":     func(c *KeyVaultConfig) { c.Auth = "Secret" },
@@ -424,6 +425,11 @@ func TestConfig(t *testing.T) {
 		if k, err := NewKeyVault(cfg); err == nil || k != nil || !strings.HasPrefix(err.Error(), "certsource: ") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	longest := f.config()
+	longest.Name = strings.Repeat("a", 127)
+	if _, err := NewKeyVault(longest); err != nil {
+		t.Errorf("longest name: %v", err)
 	}
 	if got := f.take(""); got != nil {
 		t.Errorf("requests: %q", got)

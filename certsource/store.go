@@ -7,8 +7,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"hmaproxy/internal/lazyregexp"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +43,7 @@ const (
 // ErrNoStore is returned by [NewStore] on systems other than Windows.
 var ErrNoStore = errors.New("certsource: certificate stores exist on Windows alone")
 
-var thumbprintForm = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
+var thumbprintForm = lazyregexp.New(`^[0-9A-Fa-f]{40}$`)
 
 // check returns an error that lists everything that is wrong with c.
 func (c *StoreConfig) check() error {
@@ -59,7 +59,7 @@ func (c *StoreConfig) check() error {
 		errs = append(errs, errors.New("thumbprint or subject is required"))
 	case c.Thumbprint != "" && c.Subject != "":
 		errs = append(errs, errors.New("thumbprint and subject exclude each other"))
-	case c.Thumbprint != "" && !thumbprintForm.MatchString(c.Thumbprint):
+	case c.Thumbprint != "" && !thumbprintForm().MatchString(c.Thumbprint):
 		errs = append(errs, errors.New("a thumbprint has 40 hexadecimal digits"))
 	case c.Subject != "":
 		if _, err := parseName(c.Subject); err != nil {

@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"hmaproxy/internal/lazyregexp"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -78,10 +78,10 @@ const defaultPollInterval = 10 * time.Minute
 
 var (
 	// A tenant is used as a path segment of the authority's URL.
-	tenantForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.-]*$`)
+	tenantForm = lazyregexp.New(`^[0-9A-Za-z][0-9A-Za-z.-]*$`)
 	// The form of the client id and of the resource. A space in the resource
 	// would split the scope in two.
-	valueForm = regexp.MustCompile(`^[!-~]+$`)
+	valueForm = lazyregexp.New(`^[!-~]+$`)
 )
 
 // reservedTenants are path segments that Entra or MSAL do not treat as a tenant.
@@ -96,13 +96,13 @@ func (cfg Config) checked() (Config, error) {
 		u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		wrong("Authority: want an https URL of a host alone")
 	}
-	if !tenantForm.MatchString(cfg.TenantID) || slices.Contains(reservedTenants, strings.ToLower(cfg.TenantID)) {
+	if !tenantForm().MatchString(cfg.TenantID) || slices.Contains(reservedTenants, strings.ToLower(cfg.TenantID)) {
 		wrong("TenantID: want the GUID or a domain of one tenant")
 	}
-	if !valueForm.MatchString(cfg.ClientID) {
+	if !valueForm().MatchString(cfg.ClientID) {
 		wrong("ClientID: want the application id")
 	}
-	if !valueForm.MatchString(cfg.Resource) {
+	if !valueForm().MatchString(cfg.Resource) {
 		wrong("Resource: want one URI without spaces")
 	}
 	if cfg.PollInterval < 0 {

@@ -3,8 +3,8 @@ package token
 import (
 	"encoding/json"
 	"fmt"
+	"hmaproxy/internal/lazyregexp"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 )
@@ -14,9 +14,9 @@ import (
 const maxHostName = 253
 
 var (
-	guid       = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	hostName   = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
-	aadstsText = regexp.MustCompile(`^AADSTS([0-9]{4,9})\b`)
+	guid       = lazyregexp.New(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	hostName   = lazyregexp.New(`^[0-9A-Za-z.-]+$`)
+	aadstsText = lazyregexp.New(`^AADSTS([0-9]{4,9})\b`)
 )
 
 // oauthErrors are the error names that logs may show. They are the names of RFC
@@ -45,7 +45,7 @@ func (rt *roundTrip) failure(err error) *Error {
 
 func (rt *roundTrip) foreignHostError() *Error {
 	e := &Error{Class: Configuration, what: "Entra's metadata names a token endpoint on another host than the authority's, and nothing was sent there"}
-	if len(rt.foreignHost) <= maxHostName && hostName.MatchString(rt.foreignHost) {
+	if len(rt.foreignHost) <= maxHostName && hostName().MatchString(rt.foreignHost) {
 		e.Remedy = "if the tenant lives in another cloud, set the authority to https://" + rt.foreignHost
 	}
 	return e
@@ -105,7 +105,7 @@ func (rt *roundTrip) refusal() *Error {
 	e := rt.error(classify(rt.status, code, name), describeRefusal(rt.status, code, name))
 	e.AADSTS = code
 	e.Remedy = remedyFor(code)
-	if guid.MatchString(response.CorrelationID) {
+	if guid().MatchString(response.CorrelationID) {
 		e.CorrelationID = response.CorrelationID
 	}
 	return e
@@ -147,7 +147,7 @@ func pickCode(codes []int, description string) int {
 	if len(codes) > 0 {
 		return max(codes[0], 0)
 	}
-	if m := aadstsText.FindStringSubmatch(description); m != nil {
+	if m := aadstsText().FindStringSubmatch(description); m != nil {
 		code, _ := strconv.Atoi(m[1])
 		return code
 	}

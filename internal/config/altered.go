@@ -2,8 +2,8 @@ package config
 
 import (
 	"encoding/base64"
+	"hmaproxy/internal/lazyregexp"
 	"io/fs"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,17 +18,17 @@ func alteration(secret string) string {
 	switch lower := strings.ToLower(secret); {
 	case secret == "":
 		return ""
-	case guid.MatchString(secret):
+	case guid().MatchString(secret):
 		return "is a GUID: the id of a client secret looks like that, its value does not"
-	case wholeLine.MatchString(secret):
+	case wholeLine().MatchString(secret):
 		return "is a whole line NAME=value; expected the value alone"
 	case strings.Trim(secret, quotationMarks) != secret:
 		return "begins or ends with a quotation mark, which is part of the value here; write the value without"
-	case reference.MatchString(secret):
+	case reference().MatchString(secret):
 		return "is a reference to a variable that was not replaced by its value; nothing is expanded here"
 	case strings.HasPrefix(secret, "#"), strings.Contains(secret, " #"), strings.Contains(secret, "\t#"):
 		return "holds a comment, which is part of the value here; write the comment on a line of its own"
-	case placeholder.MatchString(lower), strings.Trim(lower, "x*.-…") == "":
+	case placeholder().MatchString(lower), strings.Trim(lower, "x*.-…") == "":
 		return "is a placeholder; expected the value that Entra ID showed when the secret was made"
 	case isEncoded(secret):
 		return "is a client secret in base64; expected the secret itself (Kubernetes encodes what is in data, and not what is in stringData)"
@@ -41,17 +41,17 @@ func alteration(secret string) string {
 const quotationMarks = "\"'`“”„‘’«»"
 
 var (
-	wholeLine   = regexp.MustCompile(`(?i)^(export\s+)?[A-Z_][A-Z0-9_.-]*(SECRET|PASSWORD|HMA_)[A-Z0-9_.-]*\s*[=:]|^(export\s+)?HMA_[A-Z0-9_]*\s*[=:]`)
-	reference   = regexp.MustCompile(`^\$[A-Za-z_]|[$#]\{|\$\(|\{\{|^%[A-Za-z_]\w*%$|^<%|^@Microsoft\.KeyVault\(`)
-	placeholder = regexp.MustCompile(`^<.*>$|^\[.*\]$|replace[-_ ]?(me|this|with)|change[-_ ]?(me|this)|^(your|my|the|enter|insert|put)[-_ ].*|^(client[-_ ]?)?(secret|password|value|placeholder|dummy|todo|none|null|example|test)[-_ ]?(value|here|id)?$|secret'?s? value|placeholder`)
-	entraSecret = regexp.MustCompile(`^[A-Za-z0-9]{3}[0-9]Q~[A-Za-z0-9._~-]{31,34}$`)
+	wholeLine   = lazyregexp.New(`(?i)^(export\s+)?[A-Z_][A-Z0-9_.-]*(SECRET|PASSWORD|HMA_)[A-Z0-9_.-]*\s*[=:]|^(export\s+)?HMA_[A-Z0-9_]*\s*[=:]`)
+	reference   = lazyregexp.New(`^\$[A-Za-z_]|[$#]\{|\$\(|\{\{|^%[A-Za-z_]\w*%$|^<%|^@Microsoft\.KeyVault\(`)
+	placeholder = lazyregexp.New(`^<.*>$|^\[.*\]$|replace[-_ ]?(me|this|with)|change[-_ ]?(me|this)|^(your|my|the|enter|insert|put)[-_ ].*|^(client[-_ ]?)?(secret|password|value|placeholder|dummy|todo|none|null|example|test)[-_ ]?(value|here|id)?$|secret'?s? value|placeholder`)
+	entraSecret = lazyregexp.New(`^[A-Za-z0-9]{3}[0-9]Q~[A-Za-z0-9._~-]{31,34}$`)
 )
 
 // isEncoded reports whether secret is the base64 encoding of a text in the form
 // of Entra ID's client secrets.
 func isEncoded(secret string) bool {
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding} {
-		if text, err := encoding.DecodeString(secret); err == nil && entraSecret.MatchString(strings.TrimSpace(string(text))) {
+		if text, err := encoding.DecodeString(secret); err == nil && entraSecret().MatchString(strings.TrimSpace(string(text))) {
 			return true
 		}
 	}

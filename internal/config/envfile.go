@@ -3,7 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"regexp"
+	"hmaproxy/internal/lazyregexp"
 	"strings"
 	"unicode"
 )
@@ -62,11 +62,11 @@ type envFile struct {
 
 var (
 	// assignment matches a line that sets a variable or holds only its name.
-	assignment = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(=.*)?$`)
+	assignment = lazyregexp.New(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(=.*)?$`)
 
 	// otherSyntax matches the beginning of lines that set a variable in the
 	// syntax of other programs.
-	otherSyntax = regexp.MustCompile(`(?i)^(export|set|setx|setenv|env|declare|typeset|readonly|local|let|var|rem|-e|--env|-)[ \t=]`)
+	otherSyntax = lazyregexp.New(`(?i)^(export|set|setx|setenv|env|declare|typeset|readonly|local|let|var|rem|-e|--env|-)[ \t=]`)
 )
 
 func (p *envFile) line(line string) {
@@ -78,7 +78,7 @@ func (p *envFile) line(line string) {
 	if line == "" || line[0] == '#' {
 		return
 	}
-	match := assignment.FindStringSubmatch(line)
+	match := assignment().FindStringSubmatch(line)
 	if match == nil {
 		p.fault(reasonFor(line), line)
 		return
@@ -96,7 +96,7 @@ func (p *envFile) set(name, value string) {
 	switch {
 	case bare != "":
 		p.report("has a name that stands for a setting and does not begin with HMA_; write " + bare + "=value")
-	case serviceLink.MatchString(name):
+	case serviceLink().MatchString(name):
 		p.report("has a name that Kubernetes gives to a service and this program ignores; for the address that clients connect to write HMA_LISTEN=value")
 	case inner != "":
 		p.report("holds a whole setting in its value; write " + inner + "=value on a line of its own")
@@ -133,7 +133,7 @@ func reasonFor(line string) string {
 		return "begins as a comment does elsewhere; comments begin with #"
 	case strings.ContainsAny(line[:1], "\"'`"), strings.HasPrefix(line, "“"), strings.HasPrefix(line, "„"):
 		return "begins with a quotation mark"
-	case strings.HasPrefix(line, "$"), strings.HasPrefix(line, "%"), otherSyntax.MatchString(line):
+	case strings.HasPrefix(line, "$"), strings.HasPrefix(line, "%"), otherSyntax().MatchString(line):
 		return "has the form of another program or shell"
 	case isSet && strings.ContainsAny(before, " \t"):
 		return "has white space in the name"

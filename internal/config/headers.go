@@ -1,8 +1,8 @@
 package config
 
 import (
+	"hmaproxy/internal/lazyregexp"
 	"net/textproto"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,7 +17,7 @@ func (h *HeaderNames) UnmarshalText(text []byte) error {
 }
 
 func headerName(s string) (string, error) {
-	if !plainHeader.MatchString(s) {
+	if !plainHeader().MatchString(s) {
 		return "", flaw("is not a header name; expected letters, digits and hyphens")
 	}
 	name := strings.ToLower(s)
@@ -31,7 +31,7 @@ func headerName(s string) (string, error) {
 
 // Underscores are refused: some servers treat X_AnchorMailbox as
 // X-AnchorMailbox.
-var plainHeader = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+var plainHeader = lazyregexp.New(`^[A-Za-z0-9-]+$`)
 
 // A headerRule lists header names to refuse, in lower case: exact names,
 // prefixes, and words within names. The rules refuse more headers than the

@@ -2,10 +2,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/proxy/policy"
 )
 
@@ -75,19 +75,19 @@ func entryMistake(p policy.Pattern) string {
 		return ""
 	case strings.Contains(local, "="):
 		return "has a = in it; expected the address alone, or with upn: before it"
-	case unexpanded.MatchString(local):
+	case unexpanded().MatchString(local):
 		return "has the name of a variable in it, and nothing is expanded here; expected the address itself"
 	case strings.ContainsAny(local[:1], "!-^~"):
 		return "begins like an exception, and there are none; expected the addresses that are allowed, and no others"
-	case !entryStart.MatchString(local):
+	case !entryStart().MatchString(local):
 		return "begins with a character other than a letter, a digit, _ and $; expected the address alone"
 	}
 	return ""
 }
 
 var (
-	unexpanded = regexp.MustCompile(`^\$[A-Z_]+$|\$\{|\{\{`)
-	entryStart = regexp.MustCompile(`^[A-Za-z0-9_$]`)
+	unexpanded = lazyregexp.New(`^\$[A-Z_]+$|\$\{|\{\{`)
+	entryStart = lazyregexp.New(`^[A-Za-z0-9_$]`)
 )
 
 // hasStar reports whether one of the entries is "*".

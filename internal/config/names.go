@@ -2,9 +2,9 @@ package config
 
 import (
 	"fmt"
+	"hmaproxy/internal/lazyregexp"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,7 +14,7 @@ type AppID string
 
 // UnmarshalText parses the id.
 func (a *AppID) UnmarshalText(text []byte) error {
-	if !guid.Match(text) {
+	if !guid().Match(text) {
 		return flaw("is not a GUID; expected an application (client) id, 8-4-4-4-12 hexadecimal digits")
 	}
 	*a = AppID(strings.ToLower(string(text)))
@@ -31,8 +31,8 @@ func (t *TenantID) UnmarshalText(text []byte) error {
 	if s == "common" || s == "organizations" || s == "consumers" {
 		return flaw("stands for any tenant; an application's token needs one tenant: its id (GUID) or one of its domain names")
 	}
-	domain := dnsName.MatchString(s) && len(s) <= 253 && strings.Contains(s, ".") && !endsInNumber(s)
-	if !guid.MatchString(s) && !domain {
+	domain := isDNSName(s) && len(s) <= 253 && strings.Contains(s, ".") && !endsInNumber(s)
+	if !guid().MatchString(s) && !domain {
 		return flaw("is neither a GUID nor a domain name; expected the tenant id or one of the tenant's domain names")
 	}
 	*t = TenantID(s)
@@ -44,7 +44,7 @@ type CertName string
 
 // UnmarshalText parses the name.
 func (c *CertName) UnmarshalText(text []byte) error {
-	if len(text) > maxCertName || !certName.Match(text) {
+	if len(text) > maxCertName || !certName().Match(text) {
 		return flaw("is not the name of a certificate in Key Vault; expected 1 to 127 letters, digits and hyphens, no version and no URL")
 	}
 	*c = CertName(text)
@@ -52,8 +52,8 @@ func (c *CertName) UnmarshalText(text []byte) error {
 }
 
 var (
-	guid     = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	certName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+	guid     = lazyregexp.New(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	certName = lazyregexp.New(`^[A-Za-z0-9-]+$`)
 )
 
 // Lengths of the longest names. They are not in the regular expressions, because a

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"regexp"
+	"hmaproxy/internal/lazyregexp"
 	"strings"
 )
 
@@ -20,7 +20,7 @@ func (c *CertStore) UnmarshalText(text []byte) error {
 	}
 	location, name, ok := strings.Cut(s, "/")
 	for _, known := range []string{"LocalMachine", "CurrentUser"} {
-		if ok && strings.EqualFold(location, known) && len(name) <= maxStoreName && storeName.MatchString(name) {
+		if ok && strings.EqualFold(location, known) && len(name) <= maxStoreName && storeName().MatchString(name) {
 			*c = CertStore{known, name}
 			return nil
 		}
@@ -45,10 +45,10 @@ type Thumbprint string
 func (t *Thumbprint) UnmarshalText(text []byte) error {
 	s := strings.NewReplacer(" ", "", ":", "").Replace(string(text))
 	switch {
-	case thumbprint.MatchString(s):
+	case thumbprint().MatchString(s):
 		*t = Thumbprint(strings.ToUpper(s))
 		return nil
-	case len(s) == 64 && hexadecimal.MatchString(s):
+	case len(s) == 64 && hexadecimal().MatchString(s):
 		return flaw("is a SHA-256 thumbprint; expected the SHA-1 thumbprint, 40 hexadecimal digits, which Windows shows")
 	case strings.ContainsFunc(s, func(r rune) bool { return r > '~' }):
 		return flaw("holds an invisible character, as a thumbprint has that was copied from the certificate console; type its first digit by hand")
@@ -61,7 +61,7 @@ type Subject string
 
 // UnmarshalText checks that the text begins with an attribute such as CN=.
 func (s *Subject) UnmarshalText(text []byte) error {
-	if !distinguishedName.Match(text) {
+	if !distinguishedName().Match(text) {
 		return flaw("is not a distinguished name; expected one such as CN=HMA-Cert")
 	}
 	*s = Subject(text)
@@ -69,8 +69,8 @@ func (s *Subject) UnmarshalText(text []byte) error {
 }
 
 var (
-	storeName         = regexp.MustCompile(`^[A-Za-z0-9 _.-]+$`)
-	thumbprint        = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
-	hexadecimal       = regexp.MustCompile(`^[0-9A-Fa-f]+$`)
-	distinguishedName = regexp.MustCompile(`^[A-Za-z.0-9]+=.+$`)
+	storeName         = lazyregexp.New(`^[A-Za-z0-9 _.-]+$`)
+	thumbprint        = lazyregexp.New(`^[0-9A-Fa-f]{40}$`)
+	hexadecimal       = lazyregexp.New(`^[0-9A-Fa-f]+$`)
+	distinguishedName = lazyregexp.New(`^[A-Za-z.0-9]+=.+$`)
 )

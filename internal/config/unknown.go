@@ -2,11 +2,11 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/internal/nearest"
 )
 
@@ -66,7 +66,7 @@ func (n settingNames) meant(name string) (setting, text string) {
 	folded := fold(name)
 	setting = n.nearest(folded)
 	switch {
-	case hmaWord.MatchString(folded):
+	case hmaWord().MatchString(folded):
 	case n.withoutPrefix(folded) != "":
 		if setting = n.withoutPrefix(folded); commonNames[strings.TrimPrefix(setting, prefix)] {
 			return "", ""
@@ -124,7 +124,7 @@ func (n settingNames) withoutPrefix(folded string) string {
 // another prefix, if the rest is long enough to be distinctive; and one of
 // [otherNames] without its prefix.
 func (n settingNames) inEnvFile(folded string) string {
-	if hmaWord.MatchString(folded) {
+	if hmaWord().MatchString(folded) {
 		return ""
 	}
 	if setting := n.withoutPrefix(folded); setting != "" {
@@ -150,7 +150,7 @@ func (n settingNames) within(value string) string {
 		return setting
 	}
 	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(" \t;,&|\"'", r) }) {
-		if hmaWord.MatchString(fold(part)) {
+		if hmaWord().MatchString(fold(part)) {
 			if setting := n.assignment(part); setting != "" {
 				return setting
 			}
@@ -181,7 +181,7 @@ func (n settingNames) assignment(value string) string {
 // exported functions, and copies of settings with a prefix, such as Azure App
 // Service's APPSETTING_HMA_APP_ID. A copy must have the value of the setting.
 func foreign(name, value string, known map[string]string) bool {
-	if serviceLink.MatchString(name) || strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "BASH_FUNC_") {
+	if serviceLink().MatchString(name) || strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "BASH_FUNC_") {
 		return true
 	}
 	for setting, other := range known {
@@ -213,19 +213,19 @@ const prefix = "HMA_"
 
 var (
 	// hmaWord matches a folded name in which HMA or HMAPROXY is a word of its own.
-	hmaWord = regexp.MustCompile(`(^|[^A-Z0-9])HMA(PROXY)?([^A-Z]|$)`)
+	hmaWord = lazyregexp.New(`(^|[^A-Z0-9])HMA(PROXY)?([^A-Z]|$)`)
 
 	// serviceLink matches the variables that Kubernetes sets in every container
 	// of a namespace for services whose names have a part "hma" or "hmaproxy".
-	serviceLink = regexp.MustCompile(`^([A-Z0-9]+_)*HMA(PROXY)?_(.*_)?(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)$`)
+	serviceLink = lazyregexp.New(`^([A-Z0-9]+_)*HMA(PROXY)?_(.*_)?(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)$`)
 
-	plainName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+	plainName = lazyregexp.New(`^[A-Za-z0-9_]+$`)
 )
 
 // isPlainName reports whether an error may show a name. A long name, or a name
 // with other characters than letters, digits and underscores, may contain a
 // secret.
-func isPlainName(name string) bool { return len(name) <= maxPlainName && plainName.MatchString(name) }
+func isPlainName(name string) bool { return len(name) <= maxPlainName && plainName().MatchString(name) }
 
 // commonNames are settings without their prefix whose names other programs use
 // too. This program ignores them in the process environment. That is safe: a
@@ -283,7 +283,7 @@ func squeeze(folded string) string {
 // setting is similar.
 func (n settingNames) nearest(folded string) string {
 	words := strings.Join(strings.FieldsFunc(folded, func(r rune) bool { return squeeze(string(r)) == "" }), "_")
-	name := prefix + strings.TrimPrefix(hmaPrefix.ReplaceAllString(words, ""), "_")
+	name := prefix + strings.TrimPrefix(hmaPrefix().ReplaceAllString(words, ""), "_")
 	if known, ok := otherNames[name]; ok {
 		return known
 	}
@@ -305,7 +305,7 @@ func (n settingNames) nearest(folded string) string {
 
 // hmaPrefix matches a folded name of a variable from its beginning to the end of this
 // program's name: HMA, HMAPROXY or HMA_PROXY.
-var hmaPrefix = regexp.MustCompile(`^([A-Z0-9]+_)*?HMA(_?PROXY)?(_|$)`)
+var hmaPrefix = lazyregexp.New(`^([A-Z0-9]+_)*?HMA(_?PROXY)?(_|$)`)
 
 // otherNames maps the terms of Microsoft's guide, and of similar programs, to
 // this program's names.

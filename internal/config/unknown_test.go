@@ -56,7 +56,7 @@ func TestServiceLinks(t *testing.T) {
 		problemsOf(t, fromVault().with(vars{name: "x"}))
 	}
 	for _, v := range variables() {
-		if serviceLink.MatchString(v.name) {
+		if serviceLink().MatchString(v.name) {
 			t.Errorf("%s would be ignored", v.name)
 		}
 	}
@@ -81,7 +81,7 @@ func TestOtherNamesAreForSettings(t *testing.T) {
 		isKnown := func(name string) bool {
 			return slices.ContainsFunc(known, func(v variable) bool { return v.name == name })
 		}
-		if isKnown(other) || !isKnown(name) || serviceLink.MatchString(other) {
+		if isKnown(other) || !isKnown(name) || serviceLink().MatchString(other) {
 			t.Errorf("%s leads to %s", other, name)
 		}
 	}

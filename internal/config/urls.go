@@ -1,9 +1,9 @@
 package config
 
 import (
+	"hmaproxy/internal/lazyregexp"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -35,14 +35,14 @@ func (u *EWSURL) UnmarshalText(text []byte) error {
 func plainEndpoint(u *url.URL) bool {
 	segments := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
 	for _, segment := range segments {
-		if !pathSegment.MatchString(segment) || strings.Trim(segment, ".") == "" {
+		if !pathSegment().MatchString(segment) || strings.Trim(segment, ".") == "" {
 			return false
 		}
 	}
 	return u.RawPath == "" && strings.EqualFold(segments[len(segments)-1], "Exchange.asmx")
 }
 
-var pathSegment = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+var pathSegment = lazyregexp.New(`^[A-Za-z0-9._-]+$`)
 
 // An Origin is an https URL with a host, an optional port and no other parts.
 // Its URL is nil when the variable is not set.
@@ -82,7 +82,7 @@ func (r *ResourceID) UnmarshalText(text []byte) error {
 	if parsed.Path != "" && parsed.Path != "/" {
 		return flaw("has a path; expected scheme and host only, such as https://mail.contoso.com")
 	}
-	if guid.MatchString(parsed.Hostname()) {
+	if guid().MatchString(parsed.Hostname()) {
 		return flaw("is a GUID; expected the URL under which Exchange is registered, such as https://mail.contoso.com")
 	}
 	*r = ResourceID(s)
@@ -131,19 +131,34 @@ func validHost(s string) bool {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Zone() == ""
 	}
-	return len(s) <= 253 && dnsName.MatchString(s) && !endsInNumber(s)
+	return len(s) <= 253 && isDNSName(s) && !endsInNumber(s)
+}
+
+// maxLabel is the length of the longest label of a DNS name. It is not in
+// dnsLabel, because a regular expression with a large count takes long to compile
+// at the start.
+const maxLabel = 63
+
+// isDNSName reports whether s consists of labels of letters, digits and hyphens.
+func isDNSName(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if len(label) > maxLabel || !dnsLabel().MatchString(label) {
+			return false
+		}
+	}
+	return true
 }
 
 func endsInNumber(s string) bool {
 	last := s[strings.LastIndexByte(s, '.')+1:]
-	return numeric.MatchString(last)
+	return numeric().MatchString(last)
 }
 
 // The character classes list ASCII letters explicitly: with (?i) the regexp
 // package would also accept the Kelvin sign for k and the long s for s.
 var (
-	dnsName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
-	numeric = regexp.MustCompile(`^([0-9]+|0[xX][0-9A-Fa-f]*)$`)
+	dnsLabel = lazyregexp.New(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
+	numeric  = lazyregexp.New(`^([0-9]+|0[xX][0-9A-Fa-f]*)$`)
 )
 
 // bareHost returns the host of a URL without its port, an IPv6 address in

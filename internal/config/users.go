@@ -3,12 +3,12 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/proxy/policy"
 )
 
@@ -131,7 +131,7 @@ func uncommented(line string) string {
 
 // bcryptHash matches a bcrypt hash: version, cost, 22 characters of salt and 31
 // characters of the digest.
-var bcryptHash = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
+var bcryptHash = lazyregexp.New(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 
 func parseUser(line string) (u ClientUser, problem string) {
 	name, rest, ok := strings.Cut(line, ":")
@@ -145,7 +145,7 @@ func parseUser(line string) (u ClientUser, problem string) {
 		return ClientUser{}, "has no colon; expected name:bcrypt-hash"
 	case !IsUserName(name):
 		return ClientUser{}, "has no valid name before the colon; expected up to 256 characters without blanks"
-	case !bcryptHash.MatchString(hash):
+	case !bcryptHash().MatchString(hash):
 		return ClientUser{}, "has no bcrypt hash after the first colon; hmaproxy hash-password makes one"
 	case u.Cost() < MinCost || u.Cost() > MaxCost:
 		return ClientUser{}, fmt.Sprintf("has a hash of a cost that is not between %d and %d; hmaproxy hash-password makes another", MinCost, MaxCost)

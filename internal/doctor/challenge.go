@@ -135,7 +135,7 @@ var switchOn = []string{
 // ends in @*. Issuers name tenants by GUID, so trusts returns true if tenant is
 // not a GUID.
 func trusts(issuers, tenant string) bool {
-	if !guid.MatchString(tenant) {
+	if !guid().MatchString(tenant) {
 		return true
 	}
 	for _, issuer := range strings.Split(issuers, ",") {

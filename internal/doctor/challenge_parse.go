@@ -2,13 +2,13 @@ package doctor
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/internal/printable"
 )
 
-var parameter = regexp.MustCompile(`([A-Za-z_]+)="([^"]*)"`)
+var parameter = lazyregexp.New(`([A-Za-z_]+)="([^"]*)"`)
 
 // bearerChallenge returns the parameters of the first Bearer challenge, or nil
 // if there is no such challenge. The keys are in lower case. Only quoted values
@@ -20,7 +20,7 @@ func bearerChallenge(h http.Header) map[string]string {
 			continue
 		}
 		found := map[string]string{}
-		for _, m := range parameter.FindAllStringSubmatch(value[at:], -1) {
+		for _, m := range parameter().FindAllStringSubmatch(value[at:], -1) {
 			if _, twice := found[strings.ToLower(m[1])]; !twice {
 				found[strings.ToLower(m[1])] = m[2]
 			}

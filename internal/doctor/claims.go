@@ -58,7 +58,7 @@ var claimRules = []rule[claims]{
 	// Roles belong to the token's audience. Roles for another audience show
 	// nothing about Exchange, so the audience is checked before the roles.
 	{
-		when:   func(c claims) bool { return guid.MatchString(c.token.Audience) && !c.acceptedByExchange() },
+		when:   func(c claims) bool { return guid().MatchString(c.token.Audience) && !c.acceptedByExchange() },
 		cause:  "the token's audience is a number and not the host of HMA_EWS_URL: the name in HMA_RESOURCE_ID is registered on an application of its own, and not on Office 365 Exchange Online",
 		repair: []string{"remove it there (App registrations > the application > Expose an API > Application ID URI), then: {register-resource}"},
 	},
@@ -82,7 +82,7 @@ var claimRules = []rule[claims]{
 	{
 		when: func(c claims) bool {
 			id := tenantID(c.facts)
-			return guid.MatchString(id) && !strings.EqualFold(c.token.TenantID, id)
+			return guid().MatchString(id) && !strings.EqualFold(c.token.TenantID, id)
 		},
 		cause:  "the token is of another tenant than HMA_TENANT_ID",
 		repair: []string{"compare HMA_TENANT_ID with the portal: Entra ID > Overview > Tenant ID"},

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/internal/printable"
 )
 
-var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+var guid = lazyregexp.New(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // gatherEntraConnection requests the tenant's metadata from Entra ID.
 func gatherEntraConnection(ctx context.Context, s *session, f *facts) {
@@ -78,7 +78,7 @@ func evaluateTenant(f *facts) Result {
 			"set HMA_AUTHORITY_HOST=https://"+printable.Short(endpoint.Host, 120))
 	}
 	detail := string(f.config.Tenant) + " exists there"
-	if id := tenantID(f); guid.MatchString(id) && !strings.EqualFold(id, string(f.config.Tenant)) {
+	if id := tenantID(f); guid().MatchString(id) && !strings.EqualFold(id, string(f.config.Tenant)) {
 		detail += " and is " + id
 	}
 	return ok(detail)
@@ -90,7 +90,7 @@ func unknownTenant(f *facts, codes []int) Result {
 		detail += fmt.Sprintf(" (AADSTS%d)", codes[0])
 	}
 	cause := "HMA_TENANT_ID is not a tenant of this cloud ({authority}): mistyped, the id of something else, or the tenant of another cloud"
-	if id := challengedTenant(f.network.vault); guid.MatchString(id) && id != string(f.config.Tenant) {
+	if id := challengedTenant(f.network.vault); guid().MatchString(id) && id != string(f.config.Tenant) {
 		cause += "; Key Vault, for one, belongs to " + id
 	}
 	return f.fail(detail, cause,

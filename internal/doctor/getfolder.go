@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/internal/printable"
 )
 
@@ -71,7 +71,7 @@ func getFolderEnvelope(mailbox string) string {
 	return envelopeHead + impersonation + envelopeRest
 }
 
-var responseCode = regexp.MustCompile(`<(?:[A-Za-z0-9]+:)?ResponseCode[^>]*>\s*([A-Za-z0-9]{1,80})\s*<`)
+var responseCode = lazyregexp.New(`<(?:[A-Za-z0-9]+:)?ResponseCode[^>]*>\s*([A-Za-z0-9]{1,80})\s*<`)
 
 func readEWSResponse(resp *http.Response, err error) ewsResponse {
 	if err != nil {
@@ -80,7 +80,7 @@ func readEWSResponse(resp *http.Response, err error) ewsResponse {
 	defer resp.Body.Close()
 	r := ewsResponse{sent: true, status: resp.StatusCode, header: resp.Header}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body ends early, the part received is evaluated
-	if m := responseCode.FindSubmatch(body); m != nil {
+	if m := responseCode().FindSubmatch(body); m != nil {
 		r.code = string(m[1])
 	}
 	return r

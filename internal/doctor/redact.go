@@ -1,10 +1,10 @@
 package doctor
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/internal/printable"
 )
 
@@ -14,7 +14,7 @@ const (
 )
 
 // jwt matches what looks like a token or an assertion.
-var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
+var jwt = lazyregexp.New(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
 
 // A redactor removes secrets from Results. It is a second line of defence.
 // Results consist of this module's own texts and of short values that should
@@ -47,7 +47,7 @@ func (d *redactor) cleanText(s string) string {
 			s = strings.ReplaceAll(s, secret, redacted)
 		}
 	}
-	return printable.Short(jwt.ReplaceAllString(s, redacted), maxText)
+	return printable.Short(jwt().ReplaceAllString(s, redacted), maxText)
 }
 
 // quote returns a value from outside in a form that is safe to print.

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/internal/textwrap"
 )
 
@@ -59,7 +59,7 @@ func (t *Text) Report(r Result) {
 // hasCommand matches texts that contain a flag, and therefore probably a command.
 // Such a text is not broken into lines, because a command in two lines would not
 // work when it is copied.
-var hasCommand = regexp.MustCompile(`(?:^|[\s(])--?[A-Za-z]`)
+var hasCommand = lazyregexp.New(`(?:^|[\s(])--?[A-Za-z]`)
 
 // lines writes each text that is not empty, on a new line. It wraps long texts
 // that contain no command. The label precedes the first text.
@@ -70,7 +70,7 @@ func (t *Text) lines(label string, list []string) {
 		switch {
 		case s == "":
 			continue
-		case hasCommand.MatchString(s):
+		case hasCommand().MatchString(s):
 			io.WriteString(t.w, prefix+s+"\n")
 		default:
 			io.WriteString(t.w, textwrap.Fill(s, prefix, indent+"  "))

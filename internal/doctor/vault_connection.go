@@ -72,7 +72,7 @@ func evaluateVaultChallenge(f *facts, c connection) Result {
 			"set HMA_AUTHORITY_HOST=https://"+authorities[theirs], "or correct HMA_KEY_VAULT_URI")
 	}
 	r := ok(detail)
-	if want := string(f.config.VaultTenant); guid.MatchString(want) && guid.MatchString(tenant) && !strings.EqualFold(want, tenant) {
+	if want := string(f.config.VaultTenant); guid().MatchString(want) && guid().MatchString(tenant) && !strings.EqualFold(want, tenant) {
 		r.Notes = append(r.Notes, "the vault belongs to the tenant "+tenant+", the configuration says "+want+": hmaproxy uses the vault's; KV-App must be known there")
 	}
 	return r

@@ -97,7 +97,7 @@ var loginFailures = []rule[failedLogin]{
 		repair: []string{"{no-identity}", "az vm identity show -g GROUP -n MACHINE     # which has it?"},
 	},
 	{
-		when:   func(l failedLogin) bool { return l.is("AADSTS7000215") && guid.MatchString(l.secret()) },
+		when:   func(l failedLogin) bool { return l.is("AADSTS7000215") && guid().MatchString(l.secret()) },
 		cause:  "HMA_KEY_VAULT_CLIENT_SECRET holds the secret's ID; its Value is needed, which the portal shows only once",
 		repair: []string{"{new-secret}"},
 	},
@@ -243,7 +243,7 @@ func oneApplication(c *config.Config) bool { return c.FromVault() && c.VaultApp 
 // application ids, explain why the secret is refused.
 func secretMistake(f *facts) bool {
 	secret := f.config.VaultSecret.Reveal()
-	return guid.MatchString(secret) || vaultReference(secret) || encoded(secret) || altered(secret) || oneApplication(f.config)
+	return guid().MatchString(secret) || vaultReference(secret) || encoded(secret) || altered(secret) || oneApplication(f.config)
 }
 
 // vaultReference reports whether a secret is a reference of App Service to a

@@ -2,11 +2,11 @@ package doctor
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
 	"hmaproxy/certsource"
+	"hmaproxy/internal/lazyregexp"
 	"hmaproxy/internal/printable"
 )
 
@@ -160,14 +160,14 @@ var setPolicy = []string{
 	"portal: Key vaults > {vault} > Access policies > Create",
 }
 
-var thumbprint = regexp.MustCompile(`^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$`)
+var thumbprint = lazyregexp.New(`^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$`)
 
 // secretFailures explain why the vault did not return the secret, for reasons
 // other than a refused permission.
 var secretFailures = []rule[failedSecret]{
 	{
 		when: func(v failedSecret) bool {
-			return strings.HasSuffix(v.err.Code, "NotFound") && thumbprint.MatchString(string(v.facts.config.VaultCertName))
+			return strings.HasSuffix(v.err.Code, "NotFound") && thumbprint().MatchString(string(v.facts.config.VaultCertName))
 		},
 		cause:  "HMA_KEY_VAULT_CERT_NAME is a thumbprint, and the certificate's name in the vault is needed",
 		repair: []string{`az keyvault certificate list --vault-name {vault} --query "[].[name,x509ThumbprintHex]" -o tsv     # shows name and thumbprint`},

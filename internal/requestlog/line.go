@@ -3,7 +3,7 @@ package requestlog
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
+	"hmaproxy/internal/lazyregexp"
 	"time"
 )
 
@@ -62,7 +62,7 @@ const (
 //	[pod/mail-7d9f/hmaproxy]                  kubectl logs --prefix
 //	Nov 27 20:00:00 host hmaproxy[12]:        journalctl, syslog
 //	2026-11-27T20:00:00+0100 host hmaproxy[12]:
-var wrapped = regexp.MustCompile(`^(?:` +
+var wrapped = lazyregexp.New(`^(?:` +
 	`\d{4}-\d\d-\d\dT\S+ std(?:out|err) F ` +
 	`|hmaproxy\S* +\| ` +
 	`|\[\S+/hmaproxy\] ` +
@@ -71,15 +71,15 @@ var wrapped = regexp.MustCompile(`^(?:` +
 
 // terminal matches a log line about a request in hmaproxy's text form for
 // terminals.
-var terminal = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d\S* \S*(?:INF|WRN)\S* request `)
+var terminal = lazyregexp.New(`^(?:\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d\S* \S*(?:INF|WRN)\S* request `)
 
 // parse parses a line, which must not be empty, into l.
 func (d *decoder) parse(line []byte, l *entry) lineForm {
 	if line[0] != '{' {
-		if at := wrapped.FindIndex(line); at != nil && bytes.HasPrefix(line[at[1]:], []byte("{")) {
+		if at := wrapped().FindIndex(line); at != nil && bytes.HasPrefix(line[at[1]:], []byte("{")) {
 			return d.parseJSON(line[at[1]:], l)
 		}
-		if terminal.Match(line) {
+		if terminal().Match(line) {
 			return text
 		}
 		return foreign
@@ -94,7 +94,7 @@ func (d *decoder) parse(line []byte, l *entry) lineForm {
 	}
 	*l = entry{}
 	if inner[0] != '{' {
-		if terminal.MatchString(inner) {
+		if terminal().MatchString(inner) {
 			return text
 		}
 		return foreign
