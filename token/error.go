@@ -85,10 +85,13 @@ func configurationError(err error) *Error {
 // oneLine returns the text of err as one line, cut off after 500 bytes. It must not
 // be used for errors of Entra or MSAL, because their texts may contain secrets.
 func oneLine(err error) string {
-	const limit = 500
-	s := strings.Join(strings.Fields(err.Error()), " ")
+	return clip(strings.Join(strings.Fields(err.Error()), " "), 500)
+}
+
+// clip cuts off s after limit bytes. It does not split a UTF-8 character.
+func clip(s string, limit int) string {
 	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
+		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
 }

@@ -23,7 +23,7 @@ type reporter struct {
 func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int) {
 	r.refreshAlarm.clear()
 	c := grant.Claims
-	r.log.Info("token obtained", "expires", grant.Expires, "refresh", next.at, "audience", clip(c.Audience),
+	r.log.Info("token obtained", "expires", grant.Expires, "refresh", next.at, "audience", clip(c.Audience, maxClaim),
 		"thumbprint", v.name.SHA1, "failures_before", failures)
 	if c.FullAccess() {
 		r.roleAlarm.clear()
@@ -31,7 +31,7 @@ func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int
 	}
 	if r.roleAlarm.raise(wall(), "role") {
 		r.log.Warn("the token lacks the role full_access_as_app: Exchange will refuse it",
-			"roles", clip(fmt.Sprint(c.Roles)), "audience", clip(c.Audience),
+			"roles", clip(fmt.Sprint(c.Roles), maxClaim), "audience", clip(c.Audience, maxClaim),
 			"remedy", "grant the application permission full_access_as_app of Office 365 Exchange Online, with admin consent")
 	}
 }
@@ -72,14 +72,8 @@ func (r *reporter) version(level slog.Level, message string, v *version, args ..
 	r.log.Log(context.Background(), level, message, args...)
 }
 
-// clip cuts off the text of a claim after 200 bytes, for the log.
-func clip(s string) string {
-	const limit = 200
-	if len(s) > limit {
-		return s[:limit] + "…"
-	}
-	return s
-}
+// maxClaim limits the text of a claim in the log, in bytes.
+const maxClaim = 200
 
 // A logAlarm decides when to log a lasting state: when it changes, and again
 // every hour.

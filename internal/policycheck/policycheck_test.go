@@ -224,6 +224,19 @@ func TestReplayAddsUp(t *testing.T) {
 	}
 }
 
+// TestLongNamesAreCut checks that rows contain at most maxName bytes of a name, and
+// whole UTF-8 characters.
+func TestLongNamesAreCut(t *testing.T) {
+	head := strings.Repeat("a", maxName-1)
+	for name, want := range map[string]string{head + "b": head + "b", head + "bc": head + "b…", head + "é": head + "…"} {
+		replay := NewReplay(newPolicies(t, aList))
+		replay.Add(&proxy.Record{Operation: "GetItem", Known: "GetItem", Mailbox: name, Named: ews.SmtpAddress})
+		if rows := replay.Rows(); len(rows) != 1 || rows[0].Mailbox != want {
+			t.Errorf("%q: rows %+v", name, rows)
+		}
+	}
+}
+
 // TestReplayBeyondTheLimit fills the rows and the cache of policies with unknown
 // client users. It checks that the decisions about further client users are
 // correct all the same, and that their refused requests are counted.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"hmaproxy/internal/config"
@@ -231,11 +232,12 @@ func nameOf(id ews.Identity) string {
 // maxName limits a name from a client, in bytes.
 const maxName = 256
 
+// bounded cuts off s after maxName bytes. It does not split a UTF-8 character.
 func bounded(s string) string {
 	if len(s) <= maxName {
 		return s
 	}
-	return s[:maxName] + "…"
+	return strings.ToValidUTF8(s[:maxName], "") + "…"
 }
 
 // Totals returns the numbers so far.

@@ -156,7 +156,7 @@ var lineEnds = regexp.MustCompile(`\s+`)
 func oneLine(s string) string {
 	s = lineEnds.ReplaceAllString(s, " ")
 	if len(s) > 300 {
-		s = s[:300] + "…"
+		s = strings.ToValidUTF8(s[:300], "") + "…" // the cut may split a character
 	}
 	return s
 }
