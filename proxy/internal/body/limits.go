@@ -18,8 +18,8 @@ const (
 	pageHead   = 2 << 10          // size of the field head of a page, enough for most rewritten heads
 	streamSize = MaxBuffered      // room for maxTail and a chunk
 
-	// A body larger than shortBody is sent in pieces. This needs about sendMemory:
-	// 193 KiB in the transport for a piece and its TLS records, and up to 128 KiB
+	// A body larger than shortBody is sent in pieces. This needs 321 KiB, which
+	// sendMemory rounds: 193 KiB in the transport for a piece and its TLS records, and up to 128 KiB
 	// of unsent bytes in the system's send buffer.
 	shortBody  = 32 << 10
 	sendMemory = 320 << 10
