@@ -34,6 +34,8 @@ func needed(t *testing.T, page string) string {
 // TestAuditModeShowsTheListThatEnforcingWouldNeed checks that the page shows an
 // allow-list in audit mode only. The product must accept this list. It must contain
 // exactly the mailboxes that Exchange opened, without those that are no valid entry.
+// The operations in it must be those that succeeded, without those that hmaproxy
+// refuses by default; the others are named apart.
 func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 	for _, mode := range []string{"audit", "enforce", "every", "none"} {
 		a := newTestAdmin(t)
@@ -47,6 +49,13 @@ func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 			},
 			func(r *proxy.Record) { r.Mailbox = "</textarea><script>\nceo@contoso.com" },
 			func(r *proxy.Record) { r.Mailbox = "*@contoso.com" },
+			func(r *proxy.Record) { r.Known, r.Operation = "FindItem", "FindItem" },
+			func(r *proxy.Record) {
+				r.Known, r.Operation, r.Audit = "AddDelegate", "AddDelegate", proxy.ReasonOperationNotAllowed
+			},
+			func(r *proxy.Record) {
+				r.Known, r.Operation, r.Upstream, r.Status, r.Fault = "CopyItem", "CopyItem", 500, 500, "ErrorInvalidOperation"
+			},
 		} {
 			done(a, newTestRecord(edit))
 		}
@@ -68,6 +77,10 @@ func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 		if want := []string{"alice@contoso.com", "bob@contoso.com", "upn:dora@contoso.com"}; !slices.Equal(entries, want) {
 			t.Errorf("%q, want %q", entries, want)
 		}
+		if !strings.Contains(text, "\n# HMA_ALLOWED_OPERATIONS=FindItem,GetFolder\n") {
+			t.Errorf("other operations than those that succeeded and are allowed by default:\n%s", text)
+		}
+		textcheck.Contains(t, text, "AddDelegate", "CopyItem")
 	}
 }
 
