@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"go/scanner"
+	"go/token"
 	"io/fs"
 	"maps"
 	"os"
@@ -115,7 +118,6 @@ func isFolder(all fstest.MapFS, name string) bool {
 // program may print.
 func sources(t *testing.T, folders ...string) map[string]string {
 	t.Helper()
-	comment := regexp.MustCompile(`(?m)//.*$`)
 	all := map[string]string{}
 	for _, folder := range folders {
 		names, err := filepath.Glob(filepath.Join(folder, "*.go"))
@@ -130,10 +132,37 @@ func sources(t *testing.T, folders ...string) map[string]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all[name] = comment.ReplaceAllString(string(data), "")
+			all[name] = withoutComments(t, data)
 		}
 	}
 	return all
+}
+
+// withoutComments returns the Go code in data without its comments.
+func withoutComments(t *testing.T, data []byte) string {
+	t.Helper()
+	files := token.NewFileSet()
+	var s scanner.Scanner
+	s.Init(files.AddFile("", -1, len(data)), data, func(at token.Position, text string) { t.Fatalf("%v: %s", at, text) }, 0)
+	var all strings.Builder
+	for {
+		_, kind, text := s.Scan()
+		if kind == token.EOF {
+			return all.String()
+		}
+		all.WriteString(cmp.Or(text, kind.String()))
+		all.WriteByte('\n')
+	}
+}
+
+func TestWithoutComments(t *testing.T) {
+	code := "const a = \"https://contoso.com, docs/a.md\" // docs/b.md\n/* docs/c.md */ const b = `docs/d.md // docs/e.md`\n"
+	got := withoutComments(t, []byte(code))
+	for path, want := range map[string]bool{"docs/a.md": true, "docs/b.md": false, "docs/c.md": false, "docs/d.md": true, "docs/e.md": true} {
+		if strings.Contains(got, path) != want {
+			t.Errorf("contains %s: %v, want %v:\n%s", path, !want, want, got)
+		}
+	}
 }
 
 // TestCommandsOfArchive checks that the program has every command and flag that
