@@ -260,6 +260,10 @@ func callKeys(call *ast.CallExpr, every2nd func([]ast.Expr)) []string {
 		}
 		return nil
 	}
+	if reportsVersion(call) {
+		every2nd(call.Args[3:])
+		return nil
+	}
 	if at := anyMessageAt(call); at >= 0 && at < len(call.Args) {
 		every2nd(call.Args[at+1:])
 		for _, arg := range call.Args[at+1:] {
@@ -267,9 +271,6 @@ func callKeys(call *ast.CallExpr, every2nd func([]ast.Expr)) []string {
 				every2nd(appended.Args[1:])
 			}
 		}
-	}
-	if f.Sel.Name == "version" && len(call.Args) > 3 { // method in hmaproxy/token with the arguments level, message, version and attributes
-		every2nd(call.Args[3:])
 	}
 	return nil
 }
@@ -295,10 +296,21 @@ func anyMessageAt(call *ast.CallExpr) int {
 	if f, ok := call.Fun.(*ast.SelectorExpr); ok && isLogger(f.X) && (f.Sel.Name == "Info" || f.Sel.Name == "Debug") {
 		return 0
 	}
+	if reportsVersion(call) {
+		return 1
+	}
 	if at := messageAt(call); at < len(call.Args) {
 		return at
 	}
 	return -1
+}
+
+// reportsVersion reports whether call is a call of the method version of package
+// token's reporter. Its arguments are the level, the message, a version and
+// attributes.
+func reportsVersion(call *ast.CallExpr) bool {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && f.Sel.Name == "version" && len(call.Args) >= 3
 }
 
 // constant reports whether e is a literal, or one of the names message and
@@ -316,7 +328,7 @@ func constant(e ast.Expr) bool {
 
 // warnings lists the messages that a file may log as warning or error. It finds them
 // in calls of Warn and Error, in calls of functions that have a level as an argument
-// (Log, LogAttrs and log), and in strings assigned to a variable named message.
+// (Log, LogAttrs and version), and in strings assigned to a variable named message.
 func warnings(f *ast.File) []string {
 	var messages []string
 	note := func(e ast.Expr) {
@@ -345,8 +357,14 @@ func warnings(f *ast.File) []string {
 // messageAt returns the index of the argument of call that is the message of a
 // warning or an error, -1 if call logs no warning and no error.
 func messageAt(call *ast.CallExpr) int {
+	if reportsVersion(call) {
+		if level, ok := call.Args[0].(*ast.SelectorExpr); ok && level.Sel.Name == "LevelInfo" {
+			return -1
+		}
+		return 1
+	}
 	f, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || !isLogger(f.X) && f.Sel.Name != "log" {
+	if !ok || !isLogger(f.X) {
 		return -1
 	}
 	switch f.Sel.Name {
@@ -354,11 +372,6 @@ func messageAt(call *ast.CallExpr) int {
 		return 0
 	case "Log", "LogAttrs":
 		return 2
-	case "log": // a method with the arguments level and message
-		if level, ok := call.Args[0].(*ast.SelectorExpr); ok && level.Sel.Name == "LevelInfo" {
-			return -1
-		}
-		return 1
 	}
 	return -1
 }
