@@ -613,12 +613,12 @@ func (u *double) dial(context.Context, string, string) (net.Conn, error) {
 func (u *double) serve(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
-	for u.one(c, in) {
+	for u.serveRequest(c, in) {
 	}
 }
 
-// The method "one" serves one request and reports whether the connection stays open.
-func (u *double) one(c net.Conn, in *bufio.Reader) bool {
+// serveRequest serves one request and reports whether the connection stays open.
+func (u *double) serveRequest(c net.Conn, in *bufio.Reader) bool {
 	var s sent
 	for n := 0; ; n++ {
 		line, err := in.ReadString('\n')

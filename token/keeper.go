@@ -73,7 +73,7 @@ func (k *Keeper) Token(ctx context.Context) (string, error) {
 // await is the slow path of Token.
 func (k *Keeper) await(ctx context.Context) (string, error) {
 	for {
-		done, failure, retry := k.rounds.last()
+		done, failure, retry := k.rounds.lastOutcome()
 		now := time.Now()
 		// Load the token after the call of last. In the opposite order, a token
 		// that is stored between the two calls would be missed.
@@ -128,7 +128,7 @@ func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
 	if token := k.rounds.token.Load().other(rejected, time.Now()); token != "" {
 		return token, nil
 	}
-	if _, failure, _ := k.rounds.last(); failure != nil {
+	if _, failure, _ := k.rounds.lastOutcome(); failure != nil {
 		return "", failure
 	}
 	return "", ErrSameToken

@@ -173,7 +173,7 @@ func (r *refresher) mayProbe() bool {
 	if r.failures == 0 {
 		return true
 	}
-	_, failure, _ := r.keeper.rounds.last()
+	_, failure, _ := r.keeper.rounds.lastOutcome()
 	return failure.Class == Configuration
 }
 

@@ -39,10 +39,10 @@ func (t *servedToken) other(rejected string, now time.Time) string {
 	return ""
 }
 
-// The method "last" returns a channel that is closed at the end of the current
+// lastOutcome returns a channel that is closed at the end of the current
 // round. If the latest round failed, it also returns the failure and the time of
 // the next round.
-func (r *rounds) last() (done <-chan struct{}, failure *Error, retry deadline) {
+func (r *rounds) lastOutcome() (done <-chan struct{}, failure *Error, retry deadline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.done, r.failure, r.retry

@@ -75,7 +75,7 @@ func TestWrongVault(t *testing.T) {
 			})
 		}, "vault-secret", "does not behave as a Key Vault", "HMA_KEY_VAULT_URI"},
 		{"newest version disabled, an older one is not", emulator.Config{}, func(r *testSetup) {
-			r.e.KeyVault().Disable(later(r, newCert(r.t, emulator.CertOptions{})))
+			r.e.KeyVault().Disable(uploadLater(r, newCert(r.t, emulator.CertOptions{})))
 		}, "vault-secret", "newest version of the certificate is disabled", "set-attributes"},
 		{"vault throttles", emulator.Config{}, func(r *testSetup) {
 			r.e.KeyVault().InjectWhile(func() bool { return true }, emulator.Fault{
@@ -148,7 +148,7 @@ func TestWrongApplication(t *testing.T) {
 	run(t, []misconfiguration{
 		{"certificate not registered", emulator.Config{}, func(r *testSetup) { r.e.Entra().Unregister(r.e.Certificate()) }, "token", "thumbprint [0-9A-F]{40} is not registered on HMA-App", "az keyvault certificate download .*az ad app credential reset .*--append"},
 		{"newest version not registered", emulator.Config{}, func(r *testSetup) {
-			later(r, newCert(r.t, emulator.CertOptions{}))
+			uploadLater(r, newCert(r.t, emulator.CertOptions{}))
 		}, "token", "is not registered on HMA-App", "az ad app credential reset"},
 		{"HMA-App's id mistyped", emulator.Config{}, set("HMA_APP_ID", otherID), "token", "HMA_APP_ID is not an application of the tenant", "az ad app show"},
 		{"HMA-App disabled", emulator.Config{}, func(r *testSetup) { r.e.Entra().Disable(hmaApp(r.e), true) }, "token", "disabled", "accountEnabled=true"},

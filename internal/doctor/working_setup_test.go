@@ -51,7 +51,7 @@ func TestWorkingSetups(t *testing.T) {
 		}, "expires in 10 days"},
 		{"two versions", func(r *testSetup) {
 			c := newCert(r.t, emulator.CertOptions{})
-			later(r, c)
+			uploadLater(r, c)
 			r.e.Entra().Register(c)
 		}, "the version before it is usable too"},
 		{"clock a little behind", func(r *testSetup) {
@@ -188,9 +188,9 @@ func clientUser(list string) func(*testSetup) {
 	}
 }
 
-// The function later waits for two seconds and then uploads a new version, because
+// uploadLater waits for two seconds and then uploads a new version, because
 // the vault's times have a resolution of one second. It returns the version's id.
-func later(r *testSetup, c *emulator.Certificate) string {
+func uploadLater(r *testSetup, c *emulator.Certificate) string {
 	time.Sleep(2 * time.Second)
 	return r.e.KeyVault().Upload("HMA-Cert", c)
 }
@@ -203,13 +203,13 @@ func TestContinuesAfterTolerableFailure(t *testing.T) {
 		setup             func(*testSetup)
 	}{
 		{"newest version not registered", "token", "the version before it is accepted", func(r *testSetup) {
-			later(r, newCert(r.t, emulator.CertOptions{}))
+			uploadLater(r, newCert(r.t, emulator.CertOptions{}))
 		}},
 		{"newest version disabled", "vault-secret", "", func(r *testSetup) {
-			r.e.KeyVault().Disable(later(r, newCert(r.t, emulator.CertOptions{})))
+			r.e.KeyVault().Disable(uploadLater(r, newCert(r.t, emulator.CertOptions{})))
 		}},
 		{"newest version not yet valid", "certificate", "an older version is used until then", func(r *testSetup) {
-			later(r, newCert(r.t, emulator.CertOptions{NotBefore: time.Now().AddDate(0, 1, 0)}))
+			uploadLater(r, newCert(r.t, emulator.CertOptions{NotBefore: time.Now().AddDate(0, 1, 0)}))
 		}},
 		{"registered by another spelling", "token", "", func(r *testSetup) {
 			r.e.Entra().RemoveResource(r.e.Resource())

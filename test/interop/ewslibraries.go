@@ -36,10 +36,10 @@ func managedAPI() *library {
 		compile: func(dir string, sources []string) error {
 			const references = "-r:System.dll,System.Core.dll,System.Data.dll,System.DirectoryServices.dll,System.Drawing.dll,System.Security.dll," +
 				"System.Web.dll,System.Web.Services.dll,System.Xml.dll"
-			if err := in(dir, "mcs", append([]string{"-target:library", "-warn:0", "-out:Microsoft.Exchange.WebServices.dll", references}, sources...)...); err != nil {
+			if err := runIn(dir, "mcs", append([]string{"-target:library", "-warn:0", "-out:Microsoft.Exchange.WebServices.dll", references}, sources...)...); err != nil {
 				return err
 			}
-			return in(dir, "mcs", "-out:ManagedApi.exe", "-r:Microsoft.Exchange.WebServices.dll", "ManagedApi.cs")
+			return runIn(dir, "mcs", "-out:ManagedApi.exe", "-r:Microsoft.Exchange.WebServices.dll", "ManagedApi.cs")
 		},
 		run: func(_ *environment, dir, task string) []string {
 			return []string{"mono", filepath.Join(dir, "ManagedApi.exe"), task}
@@ -56,7 +56,7 @@ func javaAPI() *library {
 		packages: []string{"libcommons-lang3-java", "libcommons-io-java", "libjoda-time-java", "libjaxb-api-java", "libjaxws-api-java"},
 		compile: func(dir string, sources []string) error {
 			args := []string{"--release", "8", "-nowarn", "-encoding", "UTF-8", "-cp", path, "-d", "."}
-			return in(dir, "javac", append(append(args, sources...), "EwsJavaApi.java")...)
+			return runIn(dir, "javac", append(append(args, sources...), "EwsJavaApi.java")...)
 		},
 		run: func(w *environment, dir, task string) []string {
 			const script = `keytool -importcert -noprompt -keystore trust -storepass changeit -alias hmaproxy -file "$1" && ` +

@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	passed, failed := all(ctx, chosen, tools, o, stdout, stderr)
+	passed, failed := runAll(ctx, chosen, tools, o, stdout, stderr)
 	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)
 	switch {
 	case len(chosen) == 0:
@@ -100,16 +100,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// The function "all" runs the scenarios, a few at a time, and prints a line for
+// runAll runs the scenarios, a few at a time, and prints a line for
 // each. It returns how many passed and how many failed.
-func all(ctx context.Context, list []scenario, tools *tools, o options, stdout, stderr io.Writer) (passed, failed int) {
+func runAll(ctx context.Context, list []scenario, tools *tools, o options, stdout, stderr io.Writer) (passed, failed int) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	queue := make(chan scenario)
 	for range max(o.workers, 1) {
 		wg.Go(func() {
 			for s := range queue {
-				output, err := one(ctx, s, tools)
+				output, err := runOne(ctx, s, tools)
 				mu.Lock()
 				if err == nil {
 					passed++
@@ -133,9 +133,9 @@ func all(ctx context.Context, list []scenario, tools *tools, o options, stdout, 
 	return passed, failed
 }
 
-// The function "one" runs a scenario in its own environment. It checks the client's
+// runOne runs a scenario in its own environment. It checks the client's
 // result first, then the traffic, then the services' records.
-func one(ctx context.Context, s scenario, tools *tools) (output string, err error) {
+func runOne(ctx context.Context, s scenario, tools *tools) (output string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scenarioTime)
 	defer cancel()
 	w, err := newEnvironment(ctx, s, tools)

@@ -85,7 +85,7 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 		tap.mu.Unlock()
 		if n > 0 {
 			if _, werr := to.Write(buf[:n]); werr != nil {
-				tap.note(!fromClient)
+				tap.recordEnd(!fromClient)
 				from.Close()
 				return
 			}
@@ -93,7 +93,7 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 		if err == nil {
 			continue
 		}
-		tap.note(fromClient) // called before the lines below make the other side end the connection too, because only the first call of "note" counts
+		tap.recordEnd(fromClient) // called before the lines below make the other side end the connection too, because only the first call of recordEnd counts
 		if errors.Is(err, io.EOF) {
 			to.(interface{ CloseWrite() error }).CloseWrite()
 		} else {
@@ -103,9 +103,9 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 	}
 }
 
-// The method "note" records which side has ended the connection. client is true if
+// recordEnd records which side has ended the connection. client is true if
 // it was the client. Only the first call counts.
-func (tap *wiretap) note(client bool) {
+func (tap *wiretap) recordEnd(client bool) {
 	tap.mu.Lock()
 	defer tap.mu.Unlock()
 	if !tap.over {

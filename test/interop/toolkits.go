@@ -142,9 +142,9 @@ func (b *built) compile(cache, name string, sources [][]byte, build func(dir str
 	return b.dir, b.err
 }
 
-// The function "in" runs a program in the folder dir. name and args are the
+// runIn runs a program in the folder dir. name and args are the
 // program's name and arguments.
-func in(dir, name string, args ...string) error {
+func runIn(dir, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -165,10 +165,10 @@ func (t *tools) gSOAPClient() (dir string, err error) {
 				return err
 			}
 		}
-		if err := in(dir, "soapcpp2", "-C", "-x", names[0]); err != nil {
+		if err := runIn(dir, "soapcpp2", "-C", "-x", names[0]); err != nil {
 			return err
 		}
-		return in(dir, "g++", "-w", "-o", "client", names[1], "soapC.cpp", "soapClient.cpp", "-lgsoap++")
+		return runIn(dir, "g++", "-w", "-o", "client", names[1], "soapC.cpp", "soapClient.cpp", "-lgsoap++")
 	})
 }
 
@@ -208,7 +208,7 @@ func (t *tools) jaxWSStubs() (dir string, err error) {
 			}
 		}
 		path := javaPath(jaxWSJars)
-		if err := in(dir, "java", "-cp", path, "com.sun.tools.ws.WsImport", "-s", ".", "-Xnocompile", "-B-XautoNameResolution",
+		if err := runIn(dir, "java", "-cp", path, "com.sun.tools.ws.WsImport", "-s", ".", "-Xnocompile", "-B-XautoNameResolution",
 			"-extension", "-XadditionalHeaders", "services.wsdl"); err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func (t *tools) jaxWSStubs() (dir string, err error) {
 		if err := os.WriteFile(filepath.Join(dir, "stubs"), []byte(strings.Join(stubs, "\n")), 0o644); err != nil {
 			return err
 		}
-		return in(dir, "javac", "-nowarn", "-proc:none", "-encoding", "UTF-8", "-cp", path, "-d", ".", "@stubs", "JaxWs.java")
+		return runIn(dir, "javac", "-nowarn", "-proc:none", "-encoding", "UTF-8", "-cp", path, "-d", ".", "@stubs", "JaxWs.java")
 	})
 }
 

@@ -105,10 +105,10 @@ func installDebian(ctx context.Context, stderr io.Writer) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := loudly(ctx, stderr, "", "apt-get", "-q", "update"); err != nil {
+	if err := runWithOutput(ctx, stderr, "", "apt-get", "-q", "update"); err != nil {
 		return err
 	}
-	return loudly(ctx, stderr, "", "apt-get", append([]string{"-qy", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends"}, missing...)...)
+	return runWithOutput(ctx, stderr, "", "apt-get", append([]string{"-qy", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends"}, missing...)...)
 }
 
 func (t *tools) installNPM(ctx context.Context, cache string, stderr io.Writer) error {
@@ -121,15 +121,15 @@ func (t *tools) installNPM(ctx context.Context, cache string, stderr io.Writer) 
 		return err
 	}
 	args := append([]string{"install", "--prefix", cache, "--no-audit", "--no-fund", "--ignore-scripts"}, npmPackages...)
-	if err := loudly(ctx, stderr, cache, "npm", args...); err != nil {
+	if err := runWithOutput(ctx, stderr, cache, "npm", args...); err != nil {
 		return err
 	}
 	return os.WriteFile(stamp, []byte(want), 0o644)
 }
 
-// The function "loudly" runs a program in the folder dir, and writes its output to
+// runWithOutput runs a program in the folder dir, and writes its output to
 // stderr.
-func loudly(ctx context.Context, stderr io.Writer, dir, name string, args ...string) error {
+func runWithOutput(ctx context.Context, stderr io.Writer, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, stderr, stderr
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")

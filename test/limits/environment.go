@@ -273,21 +273,21 @@ func outcomeOf(resp *http.Response, err error) string {
 // mail sends a short request on a new connection five times a second until ctx
 // ends, as new clients do.
 func mail(ctx context.Context, t *tally) {
-	every(ctx, 200*time.Millisecond, t, func(c *http.Client) (*http.Response, error) {
+	sendRepeatedly(ctx, 200*time.Millisecond, t, func(c *http.Client) (*http.Response, error) {
 		return c.Post("http://"+clientAddress+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", strings.NewReader(envelope(0)))
 	})
 }
 
 // probe requests /live from the admin listener ten times a second until ctx ends.
 func probe(ctx context.Context, t *tally) {
-	every(ctx, 100*time.Millisecond, t, func(c *http.Client) (*http.Response, error) {
+	sendRepeatedly(ctx, 100*time.Millisecond, t, func(c *http.Client) (*http.Response, error) {
 		return c.Get("http://" + adminAddress + "/live")
 	})
 }
 
-// The function "every" calls send once per interval until ctx ends, and adds the
+// sendRepeatedly calls send once per interval until ctx ends, and adds the
 // outcome and the duration of the request to t. Each request has a new connection.
-func every(ctx context.Context, interval time.Duration, t *tally, send func(*http.Client) (*http.Response, error)) {
+func sendRepeatedly(ctx context.Context, interval time.Duration, t *tally, send func(*http.Client) (*http.Response, error)) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

@@ -124,7 +124,7 @@ func soapName(local string) xml.Name { return xml.Name{Space: soapNS, Local: loc
 
 // readMessage reads a GetUserSettingsRequestMessage.
 func (r *Request) readMessage(message *element) error {
-	inner, err := message.only(soapName("Request"))
+	inner, err := message.onlyChild(soapName("Request"))
 	if err != nil {
 		return err
 	}
@@ -148,10 +148,10 @@ func (r *Request) readMessage(message *element) error {
 	return r.readSettings(settings)
 }
 
-// The method "only" returns the child element of e. It returns an error unless e
+// onlyChild returns the child element of e. It returns an error unless e
 // has exactly one child element, with the given name, and neither text nor
 // attributes.
-func (e *element) only(name xml.Name) (*element, error) {
+func (e *element) onlyChild(name xml.Name) (*element, error) {
 	if !e.branch() || len(e.children) != 1 || e.children[0].name != name {
 		return nil, violation(e.name.Local + " does not contain one " + name.Local)
 	}
@@ -166,7 +166,7 @@ func (r *Request) readUsers(users *element) error {
 		return err
 	}
 	for i := range users.children {
-		mailbox, err := users.children[i].only(soapName("Mailbox"))
+		mailbox, err := users.children[i].onlyChild(soapName("Mailbox"))
 		if err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (r *Request) readSettings(settings *element) error {
 func parsePOX(root *element) (Request, error) {
 	request := Request{Form: POX}
 	name := func(local string) xml.Name { return xml.Name{Space: poxRequestNS, Local: local} }
-	inner, err := root.only(name("Request"))
+	inner, err := root.onlyChild(name("Request"))
 	if err != nil {
 		return request, err
 	}

@@ -67,7 +67,7 @@ func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspec
 	if !b.reserve(0) || announced > shortBody && !b.reserveSending() {
 		return ErrFull
 	}
-	b.data = b.first(announced)
+	b.data = b.allocate(announced)
 	for !client.Ended() {
 		if more, err := b.grow(in); !more {
 			return err
@@ -91,10 +91,10 @@ func (b *Buffer) Bytes() []byte { return b.data }
 // HeadRoom returns empty memory to which a head can be appended.
 func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
 
-// The method "first" returns empty memory for a body of the announced length. The
+// allocate returns empty memory for a body of the announced length. The
 // memory is that of a page if a page is large enough, if the length is unknown, or
 // if the budget does not permit more.
-func (b *Buffer) first(announced int64) []byte {
+func (b *Buffer) allocate(announced int64) []byte {
 	b.page = pages.Get().(*page)
 	n := announced + 1 // one byte more than the body, for the Read that reports its end
 	if n <= int64(len(b.page.body)) || !b.reserve(min(n, MaxBuffered)) {
