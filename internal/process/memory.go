@@ -42,6 +42,7 @@ func ReleaseMemory(ctx context.Context) {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/sched/goroutines:goroutines"}}
 	var r releaser
 	var delay SchedulerDelay
+	delay.Since() // the first call returns zero, as if no goroutine had waited
 	for {
 		select {
 		case <-ctx.Done():
