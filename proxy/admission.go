@@ -195,11 +195,11 @@ func (a *admission) adapt(now time.Time) {
 	}
 	switch {
 	case a.delay() > maxSchedulerDelay:
-		a.limit = max(minAdmitted, a.running*3/4)
+		a.limit = max(minAdmitted, a.running/2)
 	case a.limit == 0:
 	case a.waiting.Len() == 0 && a.running < a.limit/2:
 		a.limit = 0
 	default:
-		a.limit = max(a.limit, a.running) + a.limit/8 + 1
+		a.limit = max(a.limit, a.running) + a.limit/32 + 1
 	}
 }

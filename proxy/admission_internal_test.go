@@ -125,6 +125,27 @@ func TestOverload(t *testing.T) {
 	})
 }
 
+// TestLimitFollowsTheDelay checks that an overload halves the number of requests in
+// progress, and that the limit then rises by about 3 % per interval.
+func TestLimitFollowsTheDelay(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		a.come(400, time.Hour)
+		time.Sleep(admissionInterval)
+		limits := []int{0, 200, 200, 408, 421, 435, 449} // 401 requests are in progress when the limit begins to rise, so it rises from 401
+		for i, delay := range []time.Duration{0, 1, 1, 0, 0, 0, 0} {
+			a.delay.Store(int64(maxSchedulerDelay + delay))
+			a.come(1, time.Hour)
+			a.mu.Lock()
+			if a.limit != limits[i] {
+				t.Errorf("interval %d: limit %d, want %d", i, a.limit, limits[i])
+			}
+			a.mu.Unlock()
+			time.Sleep(admissionInterval)
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
 // TestBurstBeginsInBatches sends thousands of requests before the scheduler delay
 // was measured. At most minBatch of them may begin at the same time.
 func TestBurstBeginsInBatches(t *testing.T) {
