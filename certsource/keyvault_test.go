@@ -262,8 +262,8 @@ func TestRetryAndDeadlines(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 
-		// Each response is slow and asks for a wait of 5 seconds, so the timeout
-		// ends the second try.
+		// Each response is slow and asks for a wait of 5 seconds, so callTimeout
+		// passes during the second try.
 		f.vault = func(w http.ResponseWriter, r *http.Request) {
 			select {
 			case <-time.After(tryTimeout - time.Millisecond):

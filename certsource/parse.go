@@ -48,7 +48,7 @@ type bundle struct {
 
 // read recognises the format of data and returns the keys and certificates in it.
 // The errors of read, and of the functions that it calls, do not name the source
-// of the data. Callers add the source with the method about.
+// of the data. Callers add the source with the method "about".
 func read(data []byte, password string) (bundle, *Error) {
 	switch {
 	case len(data) > maxSize:

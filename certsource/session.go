@@ -20,8 +20,8 @@ import (
 // Limits for the tries within callTimeout. The library's defaults would wait
 // for minutes. The first try of a session makes four requests, because it
 // includes the log-in. tryTimeout allows two seconds for each of them, because
-// a log-in that times out is not tried again. It leaves time for a second try
-// after another request has hung.
+// a log-in that times out is not tried again. Any other request that hangs is
+// tried again: two tries fit into callTimeout.
 const (
 	maxRetries    = 2
 	tryTimeout    = 9 * time.Second

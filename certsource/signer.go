@@ -76,7 +76,7 @@ func (s *signer) request(digest []byte, pss bool) ([]byte, *Error) {
 		return nil, failure
 	}
 	var signature []byte
-	// crypto.Signer passes no context. The method call of client sets a deadline.
+	// crypto.Signer passes no context. vaultClient.call sets a deadline.
 	failure = s.client.call(context.Background(), session, "sign", s.version, func(ctx context.Context) error {
 		resp, err := session.keys.Sign(ctx, s.client.cfg.Name, s.version, azkeys.SignParameters{Algorithm: &algorithm, Value: digest}, nil)
 		signature = resp.Result

@@ -11,12 +11,12 @@ import (
 )
 
 // A writer replaces the content of a certificate file as another program does.
-// The test passes the function between, which reads the file.
+// The test passes a function that reads the file, the parameter "between".
 type writer struct {
 	name   string
 	atomic bool                                                                     // a reader never sees a partial file
 	first  func(t *testing.T, dir, content string) (path string)                    // creates the file and returns its path
-	next   func(t *testing.T, dir, path, content string, n int, between func(bool)) // replaces the file; after each step it calls the function between, with true if the new content is complete
+	next   func(t *testing.T, dir, path, content string, n int, between func(bool)) // replaces the file; after each step it calls the function "between", with true if the new content is complete
 }
 
 func must(t *testing.T, err error) {

@@ -17,7 +17,8 @@ import (
 const getStreamingEvents = `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>x</t:SubscriptionId></m:SubscriptionIds>` +
 	`<m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`
 
-// streamHead is the head of Exchange's response to GetStreamingEvents.
+// streamHead is the head of Exchange's response to GetStreamingEvents, without the
+// empty line at its end.
 const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n"
 
 // chunked returns text as one chunk of the chunked transfer coding.

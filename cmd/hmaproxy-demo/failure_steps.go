@@ -83,8 +83,8 @@ func rotated(ctx context.Context, d *demo) error {
 	return err
 }
 
-// An auditLog keeps the newest request line with a refusal that audit mode did
-// not apply.
+// An auditLog keeps the latest log line about a request that audit mode forwarded
+// and enforce mode would have refused.
 type auditLog struct {
 	slog.Handler
 	mu    sync.Mutex

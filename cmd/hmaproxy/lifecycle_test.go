@@ -104,8 +104,8 @@ func TestNotifyStatusNamesTheCause(t *testing.T) {
 }
 
 // TestHangupReloadsFiles checks that SIGHUP does not end the process and that the
-// changed allow-list comes into force. A test in internal/app, with a fake clock,
-// checks that there is no delay.
+// changed allow-list comes into force. TestReloadsOnRequestAreLimited in internal/app
+// checks, with a fake clock, that there is no delay.
 func TestHangupReloadsFiles(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "list")

@@ -128,8 +128,8 @@ const (
 const maxEvent = 16 << 10
 
 // eventHandler returns a handler that writes starts, stops, warnings and errors
-// to the Event Log. It does not write request lines, not even the lines of
-// refused requests, because request lines would displace all other events.
+// to the Event Log. It does not write the log lines about requests, not even about
+// refused requests, because they would displace all other events.
 func eventHandler(log eventLog) slog.Handler { return events{log: log} }
 
 type events struct {

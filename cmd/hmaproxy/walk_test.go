@@ -131,7 +131,7 @@ func TestWalkFromAuditToEnforce(t *testing.T) {
 	cmd.Dir, cmd.Env = dir, env
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.WaitDelay = 10 * time.Second // hmaproxy keeps the pipe open until it has ended
+	cmd.WaitDelay = 10 * time.Second // the script starts hmaproxy, which keeps the pipe open until hmaproxy has ended
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

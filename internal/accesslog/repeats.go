@@ -53,7 +53,7 @@ type repeats struct {
 
 type repeatedLine struct {
 	thinning *logging.Thinning
-	omitted  int // number of omitted lines that report has not logged yet
+	omitted  int // number of omitted lines that the method "report" has not logged yet
 	last     time.Time
 }
 

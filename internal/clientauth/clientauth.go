@@ -40,9 +40,9 @@ type Authenticator struct {
 	suspects       *recent[string] // peers that sent a wrong password in the last minute
 }
 
-// New returns an Authenticator for the client users in c. It returns nil when
-// clients need no credentials. list is the allow-list. The patterns of a user
-// narrow it for that user.
+// New returns an Authenticator for the client users in c. It returns nil if there
+// is no users file. list is the allow-list. The patterns of a user narrow it for
+// that user.
 func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 	if c.ClientUsersFile == "" {
 		return nil, nil

@@ -123,8 +123,8 @@ func TestEveryComparisonDoesTheSameWork(t *testing.T) {
 	}
 }
 
-// newTestAuthenticator returns an Authenticator with the users crm and archive.
-// The user archive has a pattern.
+// newTestAuthenticator returns an Authenticator with the users "crm" and
+// "archive". The user "archive" has a pattern.
 func newTestAuthenticator(t testing.TB, list string) *Authenticator {
 	t.Helper()
 	c := &config.Config{ClientUsersFile: "users", ClientUsers: config.ClientUsers{

@@ -9,9 +9,9 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// An explanation says what a failure means. Words in braces are replaced from a
-// names value: {hma-app} becomes the application id. A line of repair that is
-// empty after the replacement is left out.
+// An explanation says what a failure means. Placeholders in braces are replaced
+// (see names.expand): {hma-app} becomes the application id. A line of repair that
+// is empty after that is left out.
 type explanation struct {
 	detail string // the observation, in which {detail} is the text of the check; "" means {detail} alone
 	cause  string

@@ -294,7 +294,7 @@ func TestLargeBodiesAreNotBuffered(t *testing.T) {
 	}
 }
 
-// A letters is a reader of endless base64 text.
+// A letters value is a reader of endless base64 text.
 type letters struct{}
 
 func (letters) Read(p []byte) (int, error) {

@@ -22,7 +22,7 @@ func TestAlarmNeedsTwoFailedChecks(t *testing.T) {
 		Variable: "HMA_X_FILE", Log: slog.New(slog.NewTextHandler(&b, nil)),
 		Load: func() (bool, error) { return changed, err },
 	})
-	// logged reloads and returns the new log lines.
+	// The function "logged" calls Reload and returns the log lines of this call.
 	logged := func() string {
 		w.Reload(t.Context())
 		defer b.Reset()

@@ -295,7 +295,7 @@ func (c *conn) await(deadline time.Time) error {
 	c.in.setDeadline(deadline)
 	err := c.in.fill(readSize)
 	c.setIdle(false)
-	if isBusy(err) && c.resp.head == nil { // no request was read; later, clients expect that an idle connection is closed without a response
+	if isBusy(err) && c.resp.head == nil { // no request was read yet; after the first request, clients expect that an idle connection is closed without a response
 		return err
 	}
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A requestContext is the context of a request. It ends when the client leaves,
-// and when the handler has returned. It exists because the contexts of package
-// context allocate a channel and a map for each request.
+// A requestContext is the context of a request. It ends when the client
+// disconnects, and when the handler has returned. It exists because the contexts of
+// package context allocate a channel and a map for each request.
 type requestContext struct {
 	local net.Addr // the connection's local address
 

@@ -18,7 +18,7 @@ import (
 func differentialHandler(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	_ = control.EnableFullDuplex()
-	w.Header()["Content-Type"] = []string{"text/xml"} // set, because this server does not guess the type
+	w.Header()["Content-Type"] = []string{"text/xml"} // set, because package httpserver does not guess the type as net/http does
 	switch r.URL.Path {
 	case "/echo":
 		body, err := io.ReadAll(r.Body)

@@ -66,7 +66,7 @@ type seen struct {
 func see(r *http.Request) seen {
 	body, err := io.ReadAll(r.Body)
 	header := maps.Clone(r.Header)
-	delete(header, "Host") // http.ReadRequest keeps this header, and http.Server removes it
+	delete(header, "Host") // without effect: this package and http.ReadRequest have removed this header
 	target := *r.URL
 	target.User = nil
 	return seen{

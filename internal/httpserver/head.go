@@ -216,8 +216,9 @@ func unfold(value, lines string) (whole, rest string, err error) {
 	return value, lines, nil
 }
 
-// parseTarget parses the target and determines the host of the request. Package url
-// refuses control characters.
+// parseTarget parses the target and determines the host of the request. A target
+// with a control character is refused: it is no plain path, and package url refuses
+// it.
 func (h *head) parseTarget() error {
 	var err error
 	switch authority := h.method == http.MethodConnect && !strings.HasPrefix(h.target, "/"); {

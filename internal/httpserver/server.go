@@ -29,7 +29,7 @@ type Server struct {
 	// ConnState is called when a connection is new, begins to receive a
 	// request, is idle, and is closed. nil means no call.
 	ConnState func(net.Conn, http.ConnState)
-	ErrorLog  *log.Logger // nil: none
+	ErrorLog  *log.Logger // nil: no log
 
 	// Busy writes a response on a connection from which no request was read, when
 	// the listener closes it to make room for another connection. Reads of such a

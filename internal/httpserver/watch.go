@@ -41,7 +41,8 @@ func (w *watch) begin() {
 	}
 }
 
-// run reads until the client sends something, leaves, or the watch ends.
+// run reads once. The read ends when the client sends something or disconnects, or
+// when the watch ends.
 func (w *watch) run() {
 	w.mu.Lock()
 	if w.state != watchWaiting {

@@ -8,8 +8,8 @@ import (
 
 // A family finds the metric for a set of labels without building a map or
 // hashing each label. These two steps are most of the cost of counting in
-// package prometheus. A family holds at most limit metrics and, in addition,
-// the metric of the label set rest, which all further label sets share. If the
+// package prometheus. A family holds at most limit metrics, and one more for the
+// label set in the field "rest". All further label sets share that metric. If the
 // values of a label grow without limit, the metrics lose precision but use no
 // further memory.
 type family[K comparable, M any] struct {

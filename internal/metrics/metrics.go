@@ -1,6 +1,6 @@
 // Package metrics counts events of the product and serves the counters to
-// Prometheus. No other package imports Prometheus. The number of values of each
-// label is limited, and no value contains a mailbox.
+// Prometheus. Apart from tests, no other package imports Prometheus's library. The
+// number of values of each label is limited, and no value contains a mailbox.
 package metrics
 
 import (
@@ -119,7 +119,7 @@ func (f factory) histograms(name, help string, buckets []float64, labels ...stri
 	return h
 }
 
-// The method reasons makes a family of counters with the label "reason". The
+// The method "reasons" makes a family of counters with the label "reason". The
 // counters of the reasons in known exist from the start, with the value 0.
 func (f factory) reasons(known []proxy.Reason, name, help string) family[proxy.Reason, prometheus.Counter] {
 	c := f.counters(name, help, "reason")

@@ -64,8 +64,9 @@ func newRequestMetrics(f factory) requestMetrics {
 // otherFault is the label of response codes without an explanation.
 const otherFault ews.ResponseCode = "other"
 
-// newFaultCounters makes the counters of Exchange's SOAP faults. Codes on
-// which an administrator can act have a series each; the rest counts as "other".
+// newFaultCounters makes the counters of Exchange's SOAP faults. Codes that
+// ews.FaultExplanations explains have a series each; all others share the series
+// "other".
 func newFaultCounters(f factory) family[ews.ResponseCode, prometheus.Counter] {
 	c := f.counters("hmaproxy_exchange_faults_total", "SOAP faults of Exchange, by response code; other stands for the codes that concern the client alone.", "code")
 	counters := newFamily(128, otherFault, func(code ews.ResponseCode) prometheus.Counter { return c.WithLabelValues(string(code)) })

@@ -65,8 +65,9 @@ func TestIssue(t *testing.T) {
 	}
 }
 
-// TestAuthorityIsConstrained signs certificates with the key that Issue discards,
-// and checks that clients accept only the permitted names.
+// TestAuthorityIsConstrained signs certificates with the key of an authority, as
+// nobody can after Issue, which discards that key. It checks that clients accept
+// only the permitted names.
 func TestAuthorityIsConstrained(t *testing.T) {
 	for _, tc := range []struct {
 		name      string

@@ -135,7 +135,7 @@ func (l *entry) inner() string {
 		return ""
 	}
 	var message string
-	if json.Unmarshal(l.Message, &message) != nil { // the field is missing or an array of bytes; null is no error and leaves message empty
+	if json.Unmarshal(l.Message, &message) != nil { // the field is missing, or an array of bytes
 		return ""
 	}
 	return string(bytes.TrimSpace([]byte(message)))

@@ -93,7 +93,8 @@ const (
 	Fault                      // the response code of Exchange's own SOAP fault
 )
 
-// String returns "reason", "audit" or "fault", the key in the log line.
+// String returns "reason", "audit" or "fault": the key of a field in the log line
+// about a request.
 func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
 
 // A Problem is one of three things: a reason for which requests were not served, a

@@ -134,7 +134,7 @@ func TestMailboxesThatDoNotExist(t *testing.T) {
 }
 
 // TestLatestFault checks that a mailbox has the response code of its latest fault,
-// whichever client user it belongs to, and in whichever order a log is read.
+// whichever client user sent that request, and in whichever order a log is read.
 func TestLatestFault(t *testing.T) {
 	fault := func(client string, after time.Duration, code ews.ResponseCode) func(*proxy.Record) {
 		return func(r *proxy.Record) {

@@ -284,7 +284,7 @@ func TestUploadHasNoReadDeadline(t *testing.T) {
 	}
 }
 
-// connWithoutTryRead hides SyscallConn, as on systems without socket.TryReader.
+// connWithoutTryRead hides SyscallConn, so that socket.TryReader returns nil.
 type connWithoutTryRead struct{ net.Conn }
 
 // TestStress checks that each request gets its own response, and reaches the

@@ -38,7 +38,7 @@ const watchInterval = time.Second
 // A watchedUpload is an upload that has not ended, or whose bytes were not all
 // acknowledged at the last check.
 type watchedUpload struct {
-	written <-chan struct{} // closed when all bytes were given to the system
+	written <-chan struct{} // closed when all bytes are in the operating system's send buffer
 	since   time.Time       // beginning of the upload, or the last time at which nothing was pending
 	relaxed bool            // the system's limit is relaxed, because the watch limits the silence
 	reused  bool            // the connection was idle before the upload

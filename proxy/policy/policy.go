@@ -164,21 +164,22 @@ const (
 )
 
 // match looks a name up on all lists. It returns the identity to send, or the
-// text of a refusal. The identity has the spelling of the first list that has the
-// name itself. It is in lower case if only wildcards match. Without a list it is
-// unchanged.
+// text of a refusal. Without a list the identity is unchanged. Otherwise its
+// spelling is that of the exact entry in the first list that has one. If only
+// wildcards match, it is in lower case.
 //
-// An address that a wildcard matches may be an alias of a mailbox in another
-// domain. Exchange resolves aliases in SmtpAddress and refuses them in
-// PrimarySmtpAddress (ErrorNonPrimarySmtpAddress). So an address is sent as
-// SmtpAddress only if every list has the address itself.
+// An address that matches only a wildcard may be an alias of a mailbox in another
+// domain, which the wildcard does not cover. So it is sent as PrimarySmtpAddress,
+// in which Exchange refuses aliases (ErrorNonPrimarySmtpAddress). An SmtpAddress
+// stays one only if every list has an exact entry for it and Config.PrimaryOnly is
+// not set.
 func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	listed, _, problem := p.lookUp(id)
 	return listed, problem
 }
 
 // lookUp returns the results of match. It also returns whether every list has
-// the name itself, and not only a wildcard for it.
+// an exact entry for the name, and not only a wildcard that matches it.
 func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refusal string) {
 	problem, missing := nameProblem(id)
 	switch {

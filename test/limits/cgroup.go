@@ -18,8 +18,8 @@ type group struct {
 	version int
 }
 
-// newGroup makes a control group. Version 1 counts the memory of sockets only if
-// that memory has its own limit.
+// newGroup makes a control group. Version 1 of control groups counts the memory
+// of sockets only if that memory has its own limit.
 func newGroup(name string, limit int64) (*group, error) {
 	g := &group{version: 2, dir: filepath.Join("/sys/fs/cgroup", name)}
 	limits := map[string]int64{"memory.max": limit, "memory.swap.max": 0}

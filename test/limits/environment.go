@@ -247,8 +247,8 @@ const (
 )
 
 // outcomeOf returns the outcome of a request: served, busy, a text that begins
-// with "broken off" if there was no complete response, or the status and the
-// product's reason.
+// with "broken off" if there was no complete response, or else the status and the
+// header X-Hmaproxy-Error.
 func outcomeOf(resp *http.Response, err error) string {
 	if err != nil {
 		var op *net.OpError

@@ -43,11 +43,11 @@ var loads = []load{
 	{"unfinished-heads", "1,500 heads of 100 KiB that do not end", true, func(w *environment, t *tally) {
 		text := strings.TrimSuffix(head(1000), "\r\n\r\n") + "\r\nX-Long: " + strings.Repeat("x", 100<<10)
 		parallel(1500, func(int) { halfOpen(w.ctx, t, text) })
-	}, servedOrBusy("408 ")}, // a client gets "408 " after 10 s
+	}, servedOrBusy("408 ")}, // outcomeOf returns "408 " for a client whose head is incomplete after 10 s
 	{"half-open-posts", "6,000 POSTs of which the body does not end", true, func(w *environment, t *tally) {
 		text := envelope(8 << 10)
 		parallel(6000, func(int) { halfOpen(w.ctx, t, head(len(text))+text[:len(text)-100]) })
-	}, servedOrBusy("500 body")}, // a client gets "500 body" after 30 s without a byte
+	}, servedOrBusy("500 body")}, // outcomeOf returns "500 body" for a client that sends no byte of the body for 30 s
 	{"idle-admin", "7,600 idle connections to the admin listener", true, func(w *environment, _ *tally) {
 		hold(w.ctx, 7600, adminAddress, "", 15*time.Second)
 	}, nil},

@@ -21,8 +21,8 @@ const (
 	overloadClients = 5000
 	overloadTime    = 20 * time.Second
 
-	// probeBound limits the 95th percentile of the durations of probes. A probe
-	// may take longer, because the load itself uses the processors.
+	// probeBound limits the 95th percentile of the durations of probes. The limit
+	// is not strict, because the load itself uses the processors.
 	probeBound = 100 * time.Millisecond
 	// servedBound limits the median time until a request is served.
 	servedBound = 2 * time.Second
@@ -33,8 +33,8 @@ type probeReport struct {
 	Count, Failed, P50, P95, Longest int64
 }
 
-// probeFor requests /live from the admin listener twenty times a second, and
-// prints a report. It runs in a process of its own, so that the load's goroutines
+// probeFor requests /live from the admin listener about twenty times a second,
+// and prints a report. It runs in a process of its own, so that the load's goroutines
 // do not delay the probes.
 func probeFor(d time.Duration) {
 	client := &http.Client{Timeout: time.Minute}

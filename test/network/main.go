@@ -71,7 +71,7 @@ func main() {
 // A plan says which faults to run.
 type plan struct {
 	only    string // names of faults, separated by commas; "": all
-	nginx   bool   // in the plan of the whole run: test nginx too; in a plan that parts returns: test nginx instead of hmaproxy
+	nginx   bool   // in the plan of the whole run: test nginx too; in a result of plan.parts: test nginx instead of hmaproxy
 	seed    uint64
 	soak    time.Duration // 0: each fault once
 	verbose bool

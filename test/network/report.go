@@ -68,7 +68,8 @@ func newReport(plain bool) *report {
 	return &report{plain: plain}
 }
 
-// writer returns the writer for the standard output of a part.
+// writer returns the writer for the standard output of the process that runs one
+// part of the run.
 func (r *report) writer() io.Writer {
 	if r.plain {
 		return os.Stdout

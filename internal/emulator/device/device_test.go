@@ -21,8 +21,8 @@ import (
 	"hmaproxy/internal/emulator/device"
 )
 
-// exchange responds to a request with the request's body and the media type of
-// EWS.
+// exchange responds to a request with "exchange read " and the request's body. The
+// response has the media type of EWS.
 var exchange = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")

@@ -12,12 +12,12 @@ const maxHello = 1400
 
 var errLongHello = errors.New("device: the ClientHello is too long")
 
-// A shortHelloConn calls onLong when the first record is longer than maxHello.
+// A shortHelloConn calls onLong when the first TLS record is longer than maxHello.
 type shortHelloConn struct {
 	net.Conn
 	onLong func(net.Conn)
 
-	head   []byte // first bytes of the first record, until they contain its length
+	head   []byte // first bytes of the first TLS record, until they contain the record's length
 	passed bool
 }
 

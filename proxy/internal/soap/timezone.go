@@ -31,7 +31,7 @@ type zone struct {
 }
 
 // enter appends the start tag of an element. level is the depth of the element
-// below the block: 1 for its children. enter returns the extended dst and what is
+// below TimeZoneContext: 1 for its children. enter returns the extended dst and what is
 // wrong with the element, or "".
 func (z *zone) enter(dst []byte, e *element, level int) ([]byte, string) {
 	known, text := zoneElement(e.local)
