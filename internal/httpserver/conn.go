@@ -28,7 +28,7 @@ type conn struct {
 
 	mu   sync.Mutex
 	idle bool  // the connection waits for the first byte of a request, or lingers after its last response
-	call *call // nil while idle
+	call *call // values of the request in progress; nil between requests
 }
 
 // A call holds the values of one request that may be used after the request has
@@ -208,7 +208,7 @@ func (c *conn) setIdle(idle bool) bool {
 	return !idle || !c.server.stopping()
 }
 
-// endIdle ends the connection if it waits for a request.
+// endIdle ends the connection if it is idle.
 func (c *conn) endIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -232,7 +232,7 @@ func isBusy(err error) bool {
 var errQuiet = errors.New("httpserver: the connection ended between requests")
 
 // readHead reads and parses the head of the next request. The first byte must come
-// before the deadline, and the whole head within HeadTimeout.
+// before the deadline, and the rest of the head within HeadTimeout after it.
 func (c *conn) readHead(deadline time.Time) (*head, error) {
 	if err := c.awaitRequest(deadline); err != nil {
 		return nil, err
@@ -265,8 +265,9 @@ func (c *conn) readHead(deadline time.Time) (*head, error) {
 	}
 }
 
-// awaitRequest waits for the first byte of a request. Some old clients send an
-// empty line after a body; RFC 9112, section 2.2, says to ignore it.
+// awaitRequest waits for the first byte of a request. After a POST it ignores up to
+// two empty lines, because some old clients send an empty line after a body (RFC
+// 9112, section 2.2).
 func (c *conn) awaitRequest(deadline time.Time) error {
 	afterPost := c.resp.head != nil && c.resp.head.method == http.MethodPost
 	for blank := 0; ; {

@@ -75,7 +75,7 @@ func (s *lineScanner) scan(b []byte) (int, error) {
 type head struct {
 	method, target string
 	proto          string
-	minor          int // minor version of proto; 1 or more: the client uses HTTP/1.1
+	minor          int // minor version of proto; 1 or more is treated as HTTP/1.1
 	url            *url.URL
 	host           string
 	header         http.Header
@@ -287,7 +287,7 @@ func (h *head) parseFraming() error {
 }
 
 // parseTrailer checks the Trailer header of a chunked request and moves its
-// names to h.trailer. The header of any other request stays unchanged.
+// names to h.trailer. In any other request the Trailer header stays unchanged.
 func (h *head) parseTrailer() error {
 	lines, found := h.header["Trailer"]
 	if !found {

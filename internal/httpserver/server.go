@@ -22,9 +22,9 @@ type Server struct {
 	// the request's body or use the ResponseWriter.
 	Handler http.Handler
 
-	HeadTimeout  time.Duration // limit for the whole head of a request, and for a TLS handshake; 0: none
-	IdleTimeout  time.Duration // limit between requests; 0: none
-	MaxHeadBytes int           // limit of a request's head; 0 means http.DefaultMaxHeaderBytes
+	HeadTimeout  time.Duration // limit for a TLS handshake, for the wait for the first request, and for a head from its first byte on; 0: none
+	IdleTimeout  time.Duration // limit for the wait for each further request; 0: none
+	MaxHeadBytes int           // maximum size of a request's head; 0 means http.DefaultMaxHeaderBytes
 
 	// ConnState is called when a connection is new, begins to receive a
 	// request, is idle, and is closed. nil means no call.
@@ -52,11 +52,11 @@ type Server struct {
 	listen  map[net.Listener]struct{}
 	stopped atomic.Bool // the server serves no further requests
 	closed  atomic.Bool
-	ended   chan struct{} // closed when no connection is open after Shutdown; nil until Shutdown
+	ended   chan struct{} // closed when no connection is open any more; nil unless a call of Shutdown waits for that
 }
 
-// From returns a Server with the handler, the limits, the hook ConnState and
-// the log of s. It ignores the other fields of s.
+// From returns a Server with the Handler, ReadHeaderTimeout, IdleTimeout,
+// MaxHeaderBytes, ConnState and ErrorLog of s. It ignores the other fields of s.
 func From(s *http.Server) *Server {
 	return &Server{
 		Handler: s.Handler, HeadTimeout: s.ReadHeaderTimeout, IdleTimeout: s.IdleTimeout, MaxHeadBytes: s.MaxHeaderBytes,

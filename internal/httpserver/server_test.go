@@ -823,7 +823,7 @@ func TestWatchedConnectionIsInformed(t *testing.T) {
 	})
 }
 
-// TestFromCopiesLimits checks that no limit of an http.Server is lost.
+// TestFromCopiesLimits checks that From copies each field that its comment names.
 func TestFromCopiesLimits(t *testing.T) {
 	s := From(&http.Server{
 		Handler: http.NotFoundHandler(), ReadHeaderTimeout: 1, IdleTimeout: 2, MaxHeaderBytes: 3,

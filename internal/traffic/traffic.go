@@ -19,7 +19,7 @@ import (
 // no names of that kind are kept.
 type Limits struct {
 	Mailboxes  int // number of names of mailboxes; a name counts once for each client user and form
-	Operations int // number of operations; an operation counts once for each client
+	Operations int // number of operations; an operation counts once for each client user and program
 	Problems   int // number of kinds of refusals, failures and faults; a kind counts once for each client user
 	Moments    int // number of parts of the timeline; when all are used, the resolution decreases
 }
@@ -180,7 +180,8 @@ type Traffic struct {
 	unreadable int64 // number of SOAP requests that could not be read
 }
 
-// Beyond counts requests whose names exceed a limit. The totals include them.
+// Beyond counts requests that the lists do not contain, because the number of names
+// has reached a limit. The totals include these requests.
 type Beyond struct{ Mailboxes, Operations, Problems int64 }
 
 // New returns a Traffic that has counted nothing.
