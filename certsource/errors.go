@@ -14,9 +14,9 @@ import (
 const (
 	CodeEmpty           = "Empty"           // the file, secret or client secret is empty
 	CodeTooLarge        = "TooLarge"        // the file or secret is larger than any certificate
-	CodeUnreadable      = "Unreadable"      // the file, or the file of the client secret, could not be read
+	CodeUnreadable      = "Unreadable"      // the file, its password or the client secret could not be read
 	CodeNotAFile        = "NotAFile"        // the path is a directory, pipe, socket or device
-	CodeBlocked         = "Blocked"         // the read of the file, or of the client secret, did not return in time
+	CodeBlocked         = "Blocked"         // the read of the file, the Windows store or the client secret did not return in time
 	CodeUTF16           = "UTF16"           // text in UTF-16, as Windows PowerShell's ">" writes it
 	CodePKCS7           = "PKCS7"           // a chain of certificates (.p7b), which holds no private key
 	CodeUnknownFormat   = "UnknownFormat"   // neither PFX nor PEM

@@ -19,7 +19,7 @@ import (
 // take some seconds.
 const maxIterations = 5_000_000
 
-// maxDepth is the depth to which the function excessive looks into nested
+// maxDepth is the depth to which the function "excessive" looks into nested
 // values. No PFX is nested so deeply.
 const maxDepth = 30
 

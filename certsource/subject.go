@@ -88,7 +88,7 @@ func cutValue(s string) (value, rest string, more bool, err error) {
 }
 
 // normalValue returns a value in the form in which values are compared. As in
-// RFC 4518, letter case and white space are ignored.
+// RFC 4518, it is in lower case, and each run of white space is one blank.
 func normalValue(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
 // nameAttributes returns the attributes of a certificate's subject.

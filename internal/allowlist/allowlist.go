@@ -59,8 +59,9 @@ func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, erro
 	})
 }
 
-// DefaultMailboxOff reports whether a reload has taken the default mailbox off
-// the list. Requests that name no mailbox are then refused.
+// DefaultMailboxOff reports whether the configured default mailbox is not on the
+// list: a reload has removed it, or it is not a member of the groups as they are
+// known now. Requests that name no mailbox are then refused.
 func (l *List) DefaultMailboxOff() bool { return l.current.Load().defaultOff }
 
 // NewReloadedPolicy is like NewPolicy, for entries that were read again. If the

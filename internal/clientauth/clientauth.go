@@ -117,9 +117,9 @@ func widened(before, after config.ClientUsers) int {
 	return 0
 }
 
-// DefaultMailboxOff reports whether a reload has taken the default mailbox off
-// the allow-list, or off the patterns of all users. Requests that name no
-// mailbox are then refused.
+// DefaultMailboxOff reports whether the configured default mailbox is not on the
+// allow-list, or whether a reload has taken it off the patterns of all users.
+// Requests that name no mailbox are then refused.
 func (a *Authenticator) DefaultMailboxOff() bool {
 	return a.users.Load().defaultOff || a.list.DefaultMailboxOff()
 }

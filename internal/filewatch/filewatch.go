@@ -36,8 +36,8 @@ type Config struct {
 	// Variable is the setting that names the files, such as "HMA_CLIENT_USERS_FILE". It
 	// identifies them in logs, alarms and metrics.
 	Variable string
-	// Paths are the files. Load is not called while size, modification time and
-	// identity of all files are unchanged. Without paths, Load is always called.
+	// Paths are the files. Run does not call Load while size, modification time and
+	// identity of all files are unchanged. Without paths, Run always calls Load.
 	Paths []string
 	// Load reads the files and makes their content current. It reports whether
 	// the content is new. After an error the previous content stays current.

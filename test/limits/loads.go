@@ -169,8 +169,8 @@ func connect(address string) (net.Conn, error) {
 	return net.DialTimeout("tcp", address, time.Minute)
 }
 
-// halfOpen sends a request without the end of its body, and waits for the
-// response.
+// halfOpen sends text, a request without the end of its head or of its body, and
+// waits for the response.
 func halfOpen(ctx context.Context, t *tally, text string) {
 	began := time.Now()
 	c, err := connect(clientAddress)

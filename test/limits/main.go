@@ -1,15 +1,15 @@
 //go:build linux
 
-// Command limits checks that hmaproxy stays within its memory limit under every
-// load, and that mail is still served. It also checks that requests that cannot
-// be served get ErrorServerBusy in time.
+// Command limits checks that hmaproxy stays within its memory limit under load,
+// and that mail is still served. It also checks that requests that cannot be
+// served get ErrorServerBusy in time.
 //
 //	go run ./test/limits [-only uploads,unfinished-heads] [-pin] [-v]
 //
 // The command runs hmaproxy in a control group with the memory limit of
 // deploy/kubernetes. This needs root on Linux with version 1 or 2 of the memory
 // controller. If the control group cannot be made, the command reports that and
-// measures only the resident memory of the process. It prints a line for each
+// measures only the resident memory of the process. It prints the results of each
 // load, and exits with 1 when a check fails. With -pin, hmaproxy and the process
 // that probes it share one processor, and the clients and the emulated services
 // use another one. The measured times then depend on hmaproxy only.

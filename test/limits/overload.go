@@ -28,7 +28,8 @@ const (
 	servedBound = 2 * time.Second
 )
 
-// A probeReport contains what the probing process has measured, in milliseconds.
+// A probeReport contains what the probing process has measured. Count and Failed
+// are numbers of probes, and the other fields are durations in milliseconds.
 type probeReport struct {
 	Count, Failed, P50, P95, Longest int64
 }

@@ -20,7 +20,7 @@ import (
 type fault struct {
 	name      string
 	corporate bool // hmaproxy connects through the corporate proxy
-	nginx     bool // the case also runs with nginx; nginx resolves names only at its start, so cases about DNS do not
+	nginx     bool // the case also runs with nginx, for comparison
 	run       func(w *environment) ([]bound, error)
 }
 
