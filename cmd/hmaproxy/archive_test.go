@@ -114,8 +114,8 @@ func isFolder(all fstest.MapFS, name string) bool {
 }
 
 // sources returns the text of the Go files in folders, by path, without
-// comments and without test files. It contains every string literal that the
-// program may print.
+// comments and without test files. A string literal that contains "//" is cut
+// there, like a comment.
 func sources(t *testing.T, folders ...string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -194,8 +194,8 @@ func (e *Emulator) Close() {
 // TLS certificates, for the client's roots.
 func (e *Emulator) CAPEM() []byte { return e.ca.PEM() }
 
-// TLSConfig returns a server configuration with a new certificate for the
-// names, loopback addresses included. It offers HTTP/1.1 only.
+// TLSConfig returns a server configuration with a new certificate for the names,
+// localhost and the loopback addresses. It offers HTTP/1.1 only.
 func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) {
 	return e.ca.ServerConfig(names...)
 }

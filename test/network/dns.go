@@ -15,7 +15,7 @@ import (
 type nameServer struct {
 	mu    sync.Mutex
 	addrs []netip.Addr
-	lose  int // number of queries to drop
+	lose  int // number of the next queries to drop
 }
 
 func (s *nameServer) set(lose int, addrs ...netip.Addr) {

@@ -15,9 +15,10 @@
 //
 // The command needs root on Linux. It makes two network namespaces and connects
 // them by two TUN devices. It forwards the packets between these devices itself.
-// The proxy, its clients and a DNS server are in one namespace, Exchange in the
-// other. The command prints a line for each fault, then the waiting times of the
-// clients of both proxies. It exits with 1 when a check of hmaproxy fails.
+// The proxy, its clients, a DNS server, Entra ID and Key Vault are in one
+// namespace, Exchange and a corporate proxy in the other. The command prints a
+// line for each fault, then the waiting times of the clients of both proxies. It
+// exits with 1 when a check of hmaproxy fails.
 package main
 
 import (

@@ -54,7 +54,7 @@ func (a *Authority) PEM() []byte {
 }
 
 // ServerConfig returns a TLS server configuration with a new certificate for the
-// names, loopback addresses included. It offers HTTP/1.1 only.
+// names, localhost and the loopback addresses. It offers HTTP/1.1 only.
 func (a *Authority) ServerConfig(names ...string) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
