@@ -83,7 +83,7 @@ func rotated(ctx context.Context, d *demo) error {
 	return err
 }
 
-// An auditLog keeps the latest log line about a request that audit mode forwarded
+// An auditLog keeps the newest log line about a request that audit mode forwarded
 // and enforce mode would have refused.
 type auditLog struct {
 	slog.Handler

@@ -58,8 +58,8 @@ func TestAttacks(t *testing.T) {
 	})
 }
 
-// identitiesOf returns spellings of a mailbox's addresses and ids that some
-// program may resolve to the mailbox.
+// identitiesOf returns names that some program may resolve to m, the mailbox of
+// chief@contoso.com, or to another mailbox that is not on the allow-list.
 func identitiesOf(m emulator.Mailbox) []string {
 	bare := strings.ReplaceAll(m.GUID, "-", "")
 	return []string{

@@ -232,7 +232,7 @@ func TestAutodiscoverWalk(t *testing.T) {
 			good(s)
 		}, "autodiscover-host", "it ended 60 min ago"},
 		{"certificate that is not valid yet", func(s *surrounding) {
-			s.age = -4 * time.Hour // the certificate begins an hour earlier
+			s.age = -4 * time.Hour // Issue subtracts an hour, so the certificate begins in 3 hours
 			good(s)
 		}, "autodiscover-host", "it begins in 2 h"},
 		{"mailbox that is not listed", func(s *surrounding) {

@@ -20,8 +20,8 @@ import (
 	"hmaproxy/token"
 )
 
-// TestStoreCodesAreExplained checks that each error code about a certificate in a
-// Windows store has the right cause and a repair.
+// TestStoreCodesAreExplained checks that these error codes about a certificate in a
+// Windows store have the right cause and a repair.
 func TestStoreCodesAreExplained(t *testing.T) {
 	c := &config.Config{AppAuth: config.AppCertificate, CertStore: config.CertStore{Location: "LocalMachine", Name: "My"}, CertSubject: "CN=HMA-Cert"}
 	for code, want := range map[string]string{

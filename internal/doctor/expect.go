@@ -49,8 +49,9 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// evaluateExpect reports how the expectation was treated. No outcome is a
-// failure, because the product handles all outcomes.
+// evaluateExpect reports how Exchange, or a device in front of it, treated the
+// header "Expect: 100-continue". No outcome is a failure, because the product
+// handles all outcomes.
 func evaluateExpect(f *facts) Result {
 	e := f.ews.expect
 	n := f.names.with("{status}", strconv.Itoa(e.response.status), "{reason}", networkReason(e.response.err))
@@ -62,8 +63,9 @@ func evaluateExpect(f *facts) Result {
 	return r
 }
 
-// expectOutcomes explain how a device treats the expectation. A rule's field
-// cause is the text of a warning.
+// expectOutcomes explain how Exchange, or a device in front of it, treated the
+// header "Expect: 100-continue". In these rules the field "cause" is the text of
+// a warning.
 var expectOutcomes = []rule[expectFacts]{
 	{
 		when:   func(e expectFacts) bool { return !e.response.sent },

@@ -35,9 +35,9 @@ func evaluateMailbox(f *facts) Result {
 	return explainResponseCode(f, r.code, mailbox, detail)
 }
 
-// mailboxToOpen returns the mailbox to open, and a text that says which setting
-// names it. The text is "" if the flag names it. The flag takes precedence over
-// the configuration. The mailbox is "" if none is named.
+// mailboxToOpen returns the mailbox of the flag -mailbox, else that of
+// HMA_DEFAULT_MAILBOX, else the first address of HMA_ALLOWED_MAILBOXES, else "".
+// origin is a text that says where the mailbox comes from. It is "" for the flag.
 func mailboxToOpen(f *facts) (address, origin string) {
 	if f.flags.mailbox != "" {
 		return f.flags.mailbox, ""

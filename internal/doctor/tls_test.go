@@ -72,8 +72,9 @@ func TestUnparsableCertificate(t *testing.T) {
 	})
 }
 
-// TestUnusualTLSWorks checks that old or unusual TLS is not a failure if it
-// works.
+// TestUnusualTLSWorks checks that doctor reports no failure for devices with which
+// the product works, although their TLS is old or unusual, or they mishandle
+// "Expect: 100-continue".
 func TestUnusualTLSWorks(t *testing.T) {
 	for _, name := range []string{"tls-2012r2-default", "certificate-negative-serial", "certificate-rsa1024", "client-certificate-accepted", "expect-417", "expect-501-kemp", "expect-swallowed"} {
 		t.Run(name, func(t *testing.T) {

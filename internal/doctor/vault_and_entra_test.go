@@ -13,7 +13,8 @@ import (
 )
 
 // upload puts another certificate into the vault, registers it and disables the
-// previous version. So only the content of the new certificate can be wrong.
+// previous version. A failure of doctor can then only come from the content of
+// the new certificate.
 func upload(o emulator.CertOptions) func(*testSetup) {
 	return func(r *testSetup) {
 		c := newCert(r.t, o)
@@ -216,8 +217,8 @@ func editEWS(claim, value string) func(*testSetup) {
 	}
 }
 
-// TestEveryAADSTS checks that every code of the project's list has a cause, and
-// a command or steps in the portal. The codes come from Microsoft's reference.
+// TestEveryAADSTS checks that doctor reports a cause and at least two lines of
+// repair for each of these AADSTS codes. They come from Microsoft's reference.
 func TestEveryAADSTS(t *testing.T) {
 	for _, code := range []int{500011, 50001, 650057, 65005, 650056, 700016, 7000112, 70001, 700027, 700030, 700024, 50012,
 		7000215, 7000222, 7000218, 700025, 70011, 28002, 700022, 700023, 90002, 50059, 50128, 9001023, 90038, 900382, 900432,

@@ -17,7 +17,7 @@ const (
 	filesPerRequest = 2        // one connection of the client and one to Exchange
 
 	processMemory       = 24 << 20  // memory of the process itself
-	minReserved         = 56 << 20  // lower limit of the memory that connections leave: the process and the bodies with a memory limit of 128 MiB
+	minReserved         = 56 << 20  // least memory that connections must leave free; the process and the bodies need it if memory is limited to 128 MiB
 	memoryPerConnection = 128 << 10 // a request with a head of the maximum size; a notification stream needs 47 KiB
 
 	// systemBuffer is the size of a connection's receive and send buffers, which
@@ -70,8 +70,8 @@ func newLimited(l net.Listener, slots *slots, c Config) *limited {
 		handshakes: newHandshakeLog()}
 }
 
-// Accept returns the next connection, without TLS. The remote address of a Unix
-// socket's connection is the peer's user id.
+// Accept returns the next connection, without TLS. On Linux, the remote address of
+// a Unix socket's connection is the peer's user id.
 func (l *limited) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()

@@ -15,8 +15,9 @@ import (
 // taken, a new connection takes the slot of the connection that has been without
 // a request for the longest time. If every connection has a request, it takes the
 // slot of the connection whose request has waited longest for its client. A
-// connection that loses its slot before it is served gets ErrorServerBusy, and
-// stays open briefly for that response.
+// connection that has had a request and is idle is closed. Any other connection
+// that loses its slot stays open briefly, and gets ErrorServerBusy if its client
+// has sent something.
 type slots struct {
 	limit   int
 	minIdle time.Duration // time that a connection must have been idle before it may be closed
@@ -34,7 +35,7 @@ type slots struct {
 // A slot is the state of a connection in slots. slots.mu guards it.
 type slot struct {
 	raw   net.Conn      // the connection as it was accepted
-	idle  *list.Element // entry in slots.idle; nil: the connection has a request
+	idle  *list.Element // entry in slots.idle; nil: the connection is not in this list
 	since time.Time     // time when the connection became idle, or began to linger
 	used  bool          // the connection has had a request
 	lost  bool          // the connection has no slot

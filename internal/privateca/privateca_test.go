@@ -65,9 +65,8 @@ func TestIssue(t *testing.T) {
 	}
 }
 
-// TestAuthorityIsConstrained signs certificates with the key of an authority, as
-// nobody can after Issue, which discards that key. It checks that clients accept
-// only the permitted names.
+// TestAuthorityIsConstrained signs certificates with the key of an authority. It
+// checks that clients accept them only for the names that the authority permits.
 func TestAuthorityIsConstrained(t *testing.T) {
 	for _, tc := range []struct {
 		name      string

@@ -111,7 +111,8 @@ func (c *cloud) id() string {
 	return fmt.Sprintf("%08d-0000-4000-8000-000000000000", c.serial)
 }
 
-// connect implements the proxy. It terminates TLS for every host name.
+// connect is the proxy that HTTPS_PROXY names. It does not forward connections: it
+// terminates TLS for every host name, and c handles the requests.
 func (c *cloud) connect(l net.Listener) {
 	inner := &queue{conns: make(chan net.Conn), addr: l.Addr()}
 	go (&http.Server{Handler: c}).Serve(inner)

@@ -14,8 +14,8 @@ import (
 	layout "hmaproxy/internal/release"
 )
 
-// installArchive installs the archive with exactly the commands of
-// deploy/systemd/README.md.
+// installArchive extracts the archive and installs it with the commands
+// "sudo install" and "sudo sed" of its deploy/systemd/README.md.
 func installArchive(ctx context.Context, r *root, dist release) error {
 	file, err := dist.file("hmaproxy_linux_ARCH.tar.gz")
 	if err != nil {

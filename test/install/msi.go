@@ -96,7 +96,7 @@ const (
 	withoutImpersonation = 2048 // runs in the system's account
 )
 
-const upgradeCode = "{6F1D0B5C-2A57-5E0B-A1C4-3D7D3C9B1E42}" // must not change, because a package with another code does not replace this one
+const upgradeCode = "{6F1D0B5C-2A57-5E0B-A1C4-3D7D3C9B1E42}" // must not change: a newer package replaces an installed one only if both have the same code
 
 // check returns what is wrong with the tables. The numbers in it are explained at
 // https://learn.microsoft.com/windows/win32/msi/database-tables.
@@ -159,8 +159,8 @@ func (db database) checkOrder(actions ...string) error {
 }
 
 // checkUpgrade checks that every older version is replaced, and that a newer
-// version is only detected (attribute 2). The installation ends if it detects
-// one.
+// version is only detected (bit 2 of Attributes). The installation ends if it
+// detects a newer version.
 func (db database) checkUpgrade() (wrong []error) {
 	version := db["Property"]["ProductVersion"]["Value"]
 	got := map[string]string{}

@@ -49,8 +49,8 @@ func (r *root) expectInstalled(ctx context.Context) error {
 	return err
 }
 
-// expectUser checks that the unit's user belongs to the group that may read the
-// settings.
+// expectUser checks that the unit runs with the user and the group hmaproxy. Only
+// this group and root may read the settings.
 func (r *root) expectUser() error {
 	user, err := r.unit(packageUnit, "User")
 	group, groupErr := r.unit(packageUnit, "Group")

@@ -3,9 +3,9 @@
 // their registries, runs them, and checks the traffic on both sides of the
 // product. README.md says how to run it.
 //
-// A scenario is one line of the table in scenarios.go: a client, its task, and
-// the settings of the product. Each scenario has its own services and its own
-// product.
+// A scenario is a client, its task, and the settings of the product. The function
+// scenarios in scenarios.go returns all scenarios. Each scenario has its own
+// services and its own product.
 package main
 
 import (

@@ -24,8 +24,8 @@ func unwanted(h http.Header) {
 }
 
 // A tap is an http.Handler in front of Exchange's. It records requests and
-// responses, compresses responses for clients that accept it, as IIS does, and
-// adds the header fields that the function unwanted sets.
+// responses, and adds the header fields that the function unwanted sets. If gzip
+// is true, it compresses responses for clients that accept it, as IIS does.
 type tap struct {
 	exchange http.Handler
 	gzip     bool

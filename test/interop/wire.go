@@ -59,10 +59,10 @@ func (w *environment) settle() {
 	}
 }
 
-// comparePairs compares each message of the client with its counterpart. That is
-// the visit to Exchange whose response the client received. A message or a visit
-// without a counterpart is an error, with two exceptions. The scenario may allow
-// it. Or the client ended the connection before the response came.
+// comparePairs compares each message of the client with its counterpart: the
+// visit to Exchange whose response the client received. A message or a visit
+// without a counterpart is an error, unless the scenario allows it or the client
+// ended the connection before the response came.
 func comparePairs(front []message, back []*visit, s scenario) error {
 	var errs []error
 	reached, left := make([]int, len(back)), 0
@@ -153,9 +153,10 @@ func fromBody(envelope []byte) []byte {
 // connectionHeaders are header fields that belong to one connection.
 var connectionHeaders = []string{"Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Date", "Trailer"}
 
-// compareResponseHeader compares the response headers. The product may remove
-// challenges and header fields for browsers, and the attributes of cookies that
-// bind them to https and to Exchange's paths. No other difference is allowed.
+// compareResponseHeader compares the response headers, except for the fields in
+// connectionHeaders. The product may remove challenges and header fields for
+// browsers. It must change cookies as localCookie does. No other difference is
+// allowed.
 func compareResponseHeader(got, sent http.Header, secure bool) error {
 	want := http.Header{}
 	for name, values := range sent {

@@ -48,7 +48,7 @@ func (l *ledger) promise(subject, digest string) {
 
 // settle records the outcome of a request; reason is empty for success. In a
 // period in which no request may fail, a request that began in that period must
-// succeed.
+// succeed, unless its client disconnected.
 func (l *ledger) settle(subject string, o outcome, reason string, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

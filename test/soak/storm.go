@@ -57,9 +57,9 @@ func (s *soak) revoke() {
 	}
 }
 
-// rotate registers and uploads a new certificate, in random order, and
-// unregisters an old one. All certificates have the same key, because making a
-// key takes long.
+// rotate registers and uploads a new certificate, in random order. Only the newest
+// three certificates stay registered. All certificates have the same key, because
+// making a key takes long.
 func (s *soak) rotate() {
 	if len(s.certs) >= 12 {
 		return // twelve certificates are enough

@@ -7,7 +7,8 @@
 // response open, gets an event at every beat, and must receive all events and the
 // proper end. The command prints how many streams were complete, how many events
 // arrived, and how much memory hmaproxy used. The exit status is 1 if an event or
-// the end of a stream was lost. Each process needs about 2n open files.
+// the end of a stream was lost. hmaproxy needs about 2n open files, and each of
+// the other two processes about n.
 package main
 
 import (

@@ -11,6 +11,7 @@ import (
 
 // A Hop is one request to one service, as that service received it. All fields
 // but Duration and Sent are set before the first byte of the response is sent.
+// Bytes and Complete are set again when the handler has ended.
 type Hop struct {
 	Service  string // "entra", "vault", "exchange"
 	Time     time.Time

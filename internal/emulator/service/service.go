@@ -219,8 +219,8 @@ func (s *Service) Dial(ctx context.Context) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 }
 
-// ServeHTTP responds to a request, unless a fault applies. It panics with
-// http.ErrAbortHandler to drop a connection.
+// ServeHTTP responds to a request. A fault may replace or change the response. It
+// panics with http.ErrAbortHandler to drop a connection.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.config.Lifetime.enter() != nil {
 		panic(http.ErrAbortHandler)

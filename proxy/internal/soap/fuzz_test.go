@@ -49,8 +49,8 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzRewrite checks the heads that AppendHead and AppendSpliced write: they
-// have the same content as the client's head, and the scanner accepts them.
+// FuzzRewrite checks the heads that AppendHead and AppendSpliced write for each
+// accepted document. The functions rewrites and splices say what is correct.
 func FuzzRewrite(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })
 	s := NewScanner()

@@ -9,7 +9,7 @@ import (
 // Limits on the memory and work that a document may cost. Sizes are in bytes.
 // Real requests stay far below all limits.
 const (
-	maxHead        = 160 << 10 // Exchange's own limit for the part before the operation
+	maxHead        = 160 << 10 // the document up to the end of the operation's start tag; Exchange's own limit
 	maxTail        = 64 << 10  // bytes after the operation, which are buffered until the document has ended
 	maxTag         = 32 << 10  // one tag, "<" and ">" included
 	maxName        = 256       // one qualified name
