@@ -208,7 +208,7 @@ func listenerCertificate(span time.Duration) func(*testProduct) {
 	}
 }
 
-// group configures an allow-list from a group.
+// The function "group" configures an allow-list of the members of a group.
 func group(h *testProduct) {
 	h.emu.Exchange().AddGroup("erp@contoso.com", "alice@contoso.com")
 	delete(h.env, "HMA_ALLOWED_MAILBOXES")

@@ -411,7 +411,7 @@ func TestVaultPermissionArrivesLate(t *testing.T) {
 }
 
 // elsewhereTested contains the cases that tests of other packages cover. The
-// values are the folder and the name of the test.
+// values are the folder of the test, and its name or a part of its scenario's name.
 var elsewhereTested = map[string][2]string{
 	"renegotiation":           {"../upstream", "TestRenegotiation"}, // with OpenSSL: Go's server does not renegotiate
 	"doctor-rsa-key-exchange": {"../doctor", "TestHandshakeFailures"},

@@ -54,7 +54,7 @@ func (s *testProduct) asUser(mailbox, user, password string) response {
 	return s.do(r)
 }
 
-// seen contains the fields of /status.json that the tests read.
+// The type "seen" contains the fields of /status.json that the tests read.
 type seen struct {
 	Ready  bool
 	Alarms []string

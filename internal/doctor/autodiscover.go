@@ -214,7 +214,7 @@ func (w *walk) https(ctx context.Context, host, target string) Result {
 	return ok(where + ", which is not Exchange; clients go on")
 }
 
-// own evaluates a response of hmaproxy itself.
+// The method "own" evaluates a response that comes from hmaproxy.
 func (w *walk) own(v *visitResult, host, target string) Result {
 	where := fmt.Sprintf("hmaproxy responds at %s", v.address)
 	names := "HMA_HOST_NAMES=" + host + "     # in addition to the names that are there"

@@ -9,17 +9,18 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// An explanation says what a failure means. Placeholders in braces are replaced
-// (see names.expand): {hma-app} becomes the application id. A line of repair that
-// is empty after that is left out.
+// An explanation says what a failure means. Words in braces are replaced as
+// names.expand does: {hma-app} becomes the application id. A line of repair that
+// is empty after the replacement is left out.
 type explanation struct {
 	detail string // the observation, in which {detail} is the text of the check; "" means {detail} alone
 	cause  string
 	repair []string
 }
 
-// A rule explains one observation. The first rule of a table whose condition
-// holds is used; a rule without a condition always holds.
+// A rule explains one observation if the condition when holds. Of the rules of a
+// table, the first one whose condition holds is used. If when is nil, the
+// condition always holds.
 type rule[T any] struct {
 	when   func(T) bool
 	detail string

@@ -46,7 +46,8 @@ type networkFacts struct {
 	vault, entra, exchange connection
 }
 
-// sourceFacts is the outcome of the product's own look-up of certificates.
+// sourceFacts is the outcome of the product's own look-up of certificates. The
+// fields public and secretFitsOther come from requests that only doctor sends.
 type sourceFacts struct {
 	certs []*tls.Certificate // newest first
 	err   *certsource.Error

@@ -82,8 +82,8 @@ func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }
 
-// both sets HMA_APP_ID and HMA_KEY_VAULT_APP_ID to the same value. from is the name
-// of the setting that has this value already.
+// The function "both" sets HMA_APP_ID and HMA_KEY_VAULT_APP_ID to the same value.
+// from is the name of the setting that has this value already.
 func both(from string) func(*testSetup) {
 	return func(r *testSetup) {
 		id := r.env[from]
@@ -91,8 +91,8 @@ func both(from string) func(*testSetup) {
 	}
 }
 
-// stored replaces the certificate in the vault by a secret that a person has
-// written. content returns its value; kind is its content type.
+// The function "stored" replaces the certificate in the vault by a secret that a
+// person has written. content returns its value; kind is its content type.
 func stored(content func(*testSetup) string, kind string) func(*testSetup) {
 	return func(r *testSetup) { r.e.KeyVault().PutSecret("HMA-Cert", content(r), kind) }
 }

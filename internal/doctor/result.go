@@ -36,7 +36,8 @@ func skipped(because string) Result {
 // stops reports whether checks that need this one cannot run.
 func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
 
-// goingOn returns a copy of r with carryOn set.
+// goingOn returns a copy of r with carryOn set, so that the checks that need this
+// one run although it failed.
 func (r Result) goingOn() Result {
 	r.carryOn = true
 	return r

@@ -397,8 +397,8 @@ func (o outcome) get(id string) doctor.Result {
 	return doctor.Result{}
 }
 
-// wants fails unless the first failed check is the expected one, its cause
-// matches, and it has a matching repair.
+// The method "wants" fails the test unless the first failed check is the expected
+// one, its cause matches, it has a matching repair, and the exit code is right.
 func (o outcome) wants(t *testing.T, check, cause, repair string) {
 	t.Helper()
 	f := o.first()

@@ -28,7 +28,8 @@ type TextOptions struct {
 // NewText returns a Text that writes to w.
 func NewText(w io.Writer, o TextOptions) *Text { return &Text{w, o} }
 
-// marks holds the mark of each Status, colors the escape sequence of its colour.
+// The variable marks holds the mark of each Status. The variable colors holds the
+// escape sequence of its colour.
 var (
 	marks  = map[Status]string{OK: "✓", Warning: "!", Failed: "✗", Skipped: "–"}
 	colors = map[Status]string{OK: "\x1b[32m", Warning: "\x1b[33m", Failed: "\x1b[31m", Skipped: "\x1b[2m"}

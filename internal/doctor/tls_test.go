@@ -14,7 +14,7 @@ import (
 	"hmaproxy/internal/privateca"
 )
 
-// behind puts a device in front of Exchange.
+// The function "behind" puts a device in front of Exchange.
 func behind(name string) func(*testSetup) {
 	return func(r *testSetup) { r.putDevice("mail.contoso.com:443", name) }
 }

@@ -32,10 +32,10 @@ type cloud struct {
 	serving tls.Certificate
 	tenant
 	unknown  []string
-	requests []sent // requests that changed something since the method sent was last called
+	requests []sent // requests that changed something since the last call of the method "sent"
 }
 
-// A sent describes a request that changed the cloud.
+// The type "sent" describes a request that changed the cloud.
 type sent struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
@@ -96,7 +96,7 @@ func (c *cloud) reset() {
 	})
 }
 
-// The method sent returns the requests that changed something since its last
+// The method "sent" returns the requests that changed something since its last
 // call.
 func (c *cloud) sent() []sent {
 	c.mu.Lock()

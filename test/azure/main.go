@@ -189,7 +189,8 @@ var printedID = regexp.MustCompile(`(?m)^HMA_KEY_VAULT_APP_ID=(\S+)$`)
 // scratch matches the temporary files of setup.sh.
 var scratch = regexp.MustCompile(`/tmp/tmp\.\w+`)
 
-// record runs a scenario and writes its calls, one list for each run.
+// record runs a scenario. It writes a recordedRun for each run of setup.sh, unless
+// s.dry is true.
 func (s *recorder) record(one scenario) error {
 	s.cloud.reset()
 	var all []recordedRun

@@ -188,7 +188,7 @@ func extract(ctx context.Context, file, folder string) (string, error) {
 	return filepath.Join(folder, top), nil
 }
 
-// made lists files that the commands of the documents create.
+// The variable "made" lists files that the commands of the documents create.
 var made = []string{"./client-secret", "./hmaproxy_amd64.deb", "./mailboxes.txt"}
 
 // programs lists all paths by which the documents call the program. Some of them

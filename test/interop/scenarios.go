@@ -47,10 +47,11 @@ func (s scenario) but(change func(*scenario)) scenario {
 	return s
 }
 
-// listed is the allow-list of most scenarios.
+// The constant "listed" is the allow-list of most scenarios.
 const listed = "HMA_ALLOWED_MAILBOXES=" + alice
 
-// targets makes the policy check the mailboxes that a request's Body names.
+// The setting targets makes the policy check the mailboxes that a request's Body
+// names.
 const targets = "HMA_ALLOW_LIST_SCOPE=targets"
 
 // strictIDs returns the scenario with settings that require every id to belong to

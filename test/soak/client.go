@@ -32,8 +32,8 @@ func (c *client) run(ctx context.Context) {
 	}
 }
 
-// once sends a message of random size or a small request, and sometimes disconnects
-// before the response.
+// The method "once" sends a message of random size or a small request. Sometimes it
+// disconnects before the response.
 func (c *client) once() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

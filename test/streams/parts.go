@@ -118,8 +118,9 @@ func (p plan) watch(address string) error {
 	return nil
 }
 
-// one opens a stream, calls opened, reads the stream to its end and returns the
-// number of events. It returns an error if an event or the proper end is missing.
+// The method "one" opens a stream, calls the function opened, reads the stream to
+// its end and returns the number of events. It returns an error if an event or the
+// proper end is missing.
 func (p plan) one(client *http.Client, address string, opened func()) (events int, err error) {
 	body := ewstest.Envelope("alice@contoso.com", `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>x</t:SubscriptionId></m:SubscriptionIds>`+
 		`<m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`)
