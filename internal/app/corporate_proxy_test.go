@@ -13,7 +13,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// named gives the three services host names that cannot be resolved.
+// The variable "named" gives the three services host names that cannot be
+// resolved.
 var named = emulator.Config{
 	EntraURL: "https://login.contoso.test", VaultURL: "https://hma.vault.azure.net", ExchangeURL: "https://mail.contoso.test",
 }

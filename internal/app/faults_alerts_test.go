@@ -40,12 +40,12 @@ func samples(text string) map[string]float64 {
 	return values
 }
 
-// lasting returns those metrics that the alert rules use, as series of two hours in
-// promtool's format. before and after are responses of /metrics before and during a
-// fault. The series show a fault that lasts: in each minute, a counter grows by its
-// difference between before and after, but by at most 10. A time advances with the
-// clock. Other metrics keep the value that they have in after; a number of failures
-// is at most 10.
+// The function "lasting" returns those metrics that the alert rules use, as series of
+// two hours in promtool's format. before and after are responses of /metrics before
+// and during a fault. The series show a fault that lasts: in each minute, a counter
+// grows by its difference between before and after, but by at most 10. A time advances
+// with the clock. Other metrics keep the value that they have in after; a number of
+// failures is at most 10.
 func lasting(t *testing.T, before, after string) []string {
 	t.Helper()
 	old, now := samples(before), float64(time.Now().Unix())

@@ -360,8 +360,8 @@ func describeReady(a response) string {
 	return fmt.Sprint(a.status) + " " + strings.TrimSpace(a.text)
 }
 
-// risen lists the counters of refusals, failures and faults that differ between
-// before and after.
+// The function "risen" lists the counters of refusals, failures and faults that differ
+// between before and after.
 func risen(before, after string) string {
 	var names []string
 	for line := range strings.Lines(after) {

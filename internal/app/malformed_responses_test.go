@@ -149,7 +149,7 @@ func (s *testProduct) checkNoSecrets() {
 	}
 }
 
-// dials records the addresses that the product connects to.
+// The type "dials" records the addresses that the product connects to.
 type dials struct {
 	mu   sync.Mutex
 	seen []string

@@ -180,8 +180,8 @@ func (w *walk) send(ctx context.Context, method, target string, body []byte) (*v
 	return v, nil
 }
 
-// exists resolves a name as most programs on this machine do, from the hosts
-// file and DNS.
+// The method "exists" resolves a name as most programs on this machine do, from
+// the hosts file and DNS.
 func (w *walk) exists(ctx context.Context, host string) (addresses string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -285,8 +285,8 @@ func location(v *visitResult) string {
 	return u.Host
 }
 
-// plain sends a request without TLS to a location at which clients expect a
-// redirect.
+// The method "plain" sends a request without TLS to a location at which clients
+// expect a redirect.
 func (w *walk) plain(ctx context.Context, host string) Result {
 	if _, err := w.exists(ctx, host); err != nil {
 		return ok(host + " does not exist; clients go on")

@@ -60,8 +60,8 @@ func evaluateFailure(f *facts, c connection) Result {
 	return n.failed("", must(explain(unreachableHosts, fc)))
 }
 
-// must returns the explanation that explain returned. Callers use must with
-// tables whose last rule has no condition. In such a table, explain finds an
+// The function "must" returns the explanation that explain returned. Callers use must
+// with tables whose last rule has no condition. In such a table, explain finds an
 // explanation for every input.
 func must(e explanation, _ bool) explanation { return e }
 
@@ -120,7 +120,8 @@ func (c failedConnection) leadsTo() (at, by string) {
 	return c.conn.target.url.Host, c.conn.target.variable
 }
 
-// direct reports whether the target is on the internet and no corporate proxy was used.
+// The method "direct" reports whether the target is on the internet and no corporate
+// proxy was used.
 func (c failedConnection) direct() bool {
 	return c.conn.target.onInternet() && c.conn.route.proxy == ""
 }

@@ -36,8 +36,8 @@ func evaluateMailbox(f *facts) Result {
 }
 
 // mailboxToOpen returns the mailbox of the flag -mailbox, else that of
-// HMA_DEFAULT_MAILBOX, else the first address of HMA_ALLOWED_MAILBOXES, else "".
-// origin is a text that says where the mailbox comes from. It is "" for the flag.
+// HMA_DEFAULT_MAILBOX, else the first address of the allow-list, else "". origin
+// is a text that says where the mailbox comes from. It is "" for the flag.
 func mailboxToOpen(f *facts) (address, origin string) {
 	if f.flags.mailbox != "" {
 		return f.flags.mailbox, ""

@@ -33,7 +33,7 @@ func skipped(because string) Result {
 	return Result{Status: Skipped, Detail: because}
 }
 
-// stops reports whether checks that need this one cannot run.
+// The method "stops" reports whether checks that need this one cannot run.
 func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
 
 // goingOn returns a copy of r with carryOn set, so that the checks that need this

@@ -124,7 +124,8 @@ func (r *testSetup) dial(ctx context.Context, network, address string) (net.Conn
 	return nil, unknown(address)
 }
 
-// unknown returns the error of the network for a host name that does not exist.
+// The function "unknown" returns the error of the network for a host name that
+// does not exist.
 func unknown(address string) error {
 	host, _, _ := net.SplitHostPort(address)
 	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}

@@ -21,9 +21,10 @@ const (
 	handshakePeers    = 256
 )
 
-// A handshakeLog logs clients that fail to make a TLS connection, such as those
-// with an old TLS stack. Such a client gets no response that explains the
-// failure. It is safe for concurrent use.
+// A handshakeLog limits the log lines about clients that fail to make a TLS
+// connection, such as those with an old TLS stack. Only the log explains the
+// failure, because such a client gets no response. A handshakeLog is safe for
+// concurrent use.
 type handshakeLog struct {
 	mu     sync.Mutex
 	peers  map[string]*logging.Thinning // by host

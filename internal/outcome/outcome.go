@@ -14,7 +14,7 @@ const (
 	Audited    Outcome = "audited"    // served in audit mode, would be refused in enforce mode
 	Refused    Outcome = "refused"    // the rules of this proxy refused the request
 	Failed     Outcome = "failed"     // the proxy could not serve the request, or Exchange sent no usable response
-	Left       Outcome = "left"       // the client closed the connection
+	Left       Outcome = "left"       // the client closed the connection before the response had ended
 )
 
 // Count is the number of outcomes.

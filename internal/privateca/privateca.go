@@ -119,7 +119,7 @@ func excludeOthers(template *x509.Certificate) {
 	}
 }
 
-// single returns the network that contains one address.
+// The function "single" returns the network that contains one address.
 func single(ip net.IP) *net.IPNet {
 	if four := ip.To4(); four != nil {
 		ip = four

@@ -83,7 +83,8 @@ type finding struct {
 	dns     net.PacketConn
 }
 
-// environments counts the findings. Each finding gets its own address.
+// The variable "environments" counts the findings. Each finding gets its own
+// address.
 var environments atomic.Int32
 
 // newFinding makes the certificate with the product's command tls-setup, and

@@ -69,7 +69,7 @@ func endWithParent() {
 	os.Exit(1)
 }
 
-// part returns the command for one of the other processes.
+// The method "part" returns the command for one of the other processes.
 func (p plan) part(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	flags := []string{"-n", strconv.Itoa(p.streams), "-for", p.duration.String(), "-beat", p.beat.String()}
 	cmd := exec.CommandContext(ctx, os.Args[0], append(flags, args...)...)

@@ -80,7 +80,7 @@ func (l *Faults) add(f *scripted) {
 	l.list = append(l.list, f)
 }
 
-// due returns the fault that applies to r, or nil.
+// The method "due" returns the fault that applies to r, or nil.
 func (l *Faults) due(r *http.Request) *Fault {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,9 +100,9 @@ func (l *Faults) due(r *http.Request) *Fault {
 	return nil
 }
 
-// strike applies Latency, Hang, Drop, Status and TruncateAt. It reports whether
-// it has written the response. It panics with http.ErrAbortHandler to close the
-// connection.
+// The method "strike" applies Latency, Hang, Drop, Status and TruncateAt. It
+// reports whether it has written the response. It panics with
+// http.ErrAbortHandler to close the connection.
 func (f *Fault) strike(life *Lifetime, w *meteredWriter, r *http.Request) bool {
 	if f.Latency > 0 && !life.pause(r, f.Latency) {
 		panic(http.ErrAbortHandler)

@@ -100,8 +100,8 @@ func quietBlock(p []byte) bool {
 	return loud&highs == 0
 }
 
-// plain returns the number of ASCII characters at the beginning of p that have
-// no special meaning in text.
+// The function "plain" returns the number of ASCII characters at the beginning of p
+// that have no special meaning in text.
 func plain(p []byte) int {
 	i := 0
 	for i+quietRun <= len(p) && quietBlock(p[i:i+quietRun]) {

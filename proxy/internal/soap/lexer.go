@@ -73,7 +73,7 @@ func (l *lexer) reset() { *l = lexer{pending: l.pending[:0]} }
 // complete reports whether the document may end here.
 func (l *lexer) complete() bool { return l.state == inText && l.char.n == 0 }
 
-// whole returns the offset of the end of the scanned bytes, without an
+// The method "whole" returns the offset of the end of the scanned bytes, without an
 // incomplete token or character.
 func (l *lexer) whole() int64 {
 	switch l.state {

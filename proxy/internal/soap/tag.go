@@ -27,7 +27,7 @@ func (e *element) is(c class, local string) bool {
 	return e.space.class == c && string(e.local) == local
 }
 
-// declares reports whether a is a namespace declaration.
+// The method "declares" reports whether a is a namespace declaration.
 func (a *attribute) declares() bool {
 	return string(a.prefix) == "xmlns" || len(a.prefix) == 0 && string(a.local) == "xmlns"
 }
@@ -120,7 +120,8 @@ func cutName(p []byte) (prefix, local []byte, n int) {
 	return prefix, local, n
 }
 
-// part returns the length of the name at the beginning of p, up to a colon.
+// The function "part" returns the length of the name at the beginning of p, up
+// to a colon.
 func part(p []byte) int {
 	if len(p) == 0 || classes[p[0]]&nameStart == 0 {
 		return 0
