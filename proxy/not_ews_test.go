@@ -199,7 +199,8 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 
 // TestResponsesToUnreadRequests checks chunked responses to a request whose
 // operation the proxy cannot read. The first bytes of such a response are checked
-// too: docs/design.md excepts only the responses to GetStreamingEvents.
+// too, because the only operation that docs/design.md excepts is
+// GetStreamingEvents.
 func TestResponsesToUnreadRequests(t *testing.T) {
 	for _, c := range []struct {
 		name, body string

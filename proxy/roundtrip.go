@@ -317,8 +317,8 @@ func problemFor(err error, nothing bool) *problem {
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
 }
 
-// says(err) is true if err has a method NotSent() bool, which reports whether the
-// request was sent.
+// The function says reports whether err has a method NotSent() bool. That method
+// reports whether no byte of the request was sent.
 func says(err error) bool {
 	var attempt interface{ NotSent() bool }
 	return errors.As(err, &attempt)

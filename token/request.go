@@ -16,8 +16,10 @@ import (
 const (
 	attemptTimeout = 15 * time.Second
 
-	// Tokens with continuous access evaluation live at most 28 hours. A longer
-	// lifetime is a mistake, and could overflow the arithmetic of the schedule.
+	// maxLifetime is far above the longest lifetime that Entra issues: 28 hours,
+	// with continuous access evaluation. A lifetime above maxLifetime is a
+	// mistake, and could overflow the arithmetic of the schedule. It is reduced to
+	// maxLifetime.
 	maxLifetime = 7 * 24 * time.Hour
 
 	// Exchange accepts 64 KiB of headers by default; tokens have 2 to 4 KiB.

@@ -78,7 +78,7 @@ type Config struct {
 	CertStore CertStore `env:"HMA_CERT_STORE" section:"Certificate from the Windows certificate store" form:"LocalMachine/My or CurrentUser/My" desc:"Windows certificate store that holds the certificate. Its private key stays there, also in a TPM, and need not be exportable. The store CurrentUser of a service is that of the service's account."`
 	// CertThumbprint selects one certificate of CertStore; "" when CertSubject selects it.
 	CertThumbprint Thumbprint `env:"HMA_CERT_THUMBPRINT" form:"a SHA-1 thumbprint, 40 hexadecimal digits" desc:"Certificate in HMA_CERT_STORE. A renewed one takes a new value and a restart."`
-	// CertSubject selects the newest valid certificates of CertStore; "" when CertThumbprint selects the certificate.
+	// CertSubject selects the newest valid certificate of CertStore with this subject; "" when CertThumbprint selects the certificate.
 	CertSubject Subject `env:"HMA_CERT_SUBJECT" form:"a distinguished name such as CN=HMA-Cert" desc:"Subject of the certificate in HMA_CERT_STORE, instead of HMA_CERT_THUMBPRINT. The newest valid certificate of that subject is used, so that auto-enrolment renews it."`
 
 	// CertPoll is the interval between checks for a new certificate version.
@@ -129,7 +129,7 @@ type Config struct {
 	// Operations are the allowed operations: the default set with additions, or
 	// another set. The zero value is the default set.
 	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations and presets (@read, @send), or of +operations to add to the default" absent:"all known operations but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it. @read stands for the operations that change nothing, @send for CreateItem, CreateAttachment and SendItem. Marking a message as read needs UpdateItem. An operation that no EWS schema has is refused unless it is named here."`
-	// DefaultMailbox is the mailbox of requests that name none; "": no mailbox.
+	// DefaultMailbox is the mailbox for requests that name none; "" means that there is no such mailbox.
 	DefaultMailbox Address `env:"HMA_DEFAULT_MAILBOX" form:"a mail address" desc:"Mailbox to act as when a request names none. It must be on the allow-list when there is one."`
 	// LoginUser says that the mailbox is taken from the client's Basic user name.
 	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is not a mail address (DOMAIN\\user) is refused. The password is checked only with HMA_CLIENT_USERS_FILE."`

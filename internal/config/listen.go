@@ -40,7 +40,7 @@ func (l Listener) Local() bool { return l.Unix != "" || l.TCP.Addr().IsLoopback(
 type Listeners []Listener
 
 // UnmarshalText parses a comma-separated list. The name localhost means both
-// 127.0.0.1 and [::1], and [::1] is then optional.
+// 127.0.0.1 and [::1]. The listener on [::1] is then Optional.
 func (l *Listeners) UnmarshalText(text []byte) error {
 	var groups []string
 	if err := parseList(text, &groups, func(s string) (string, error) { return s, checkListener(s) }); err != nil {

@@ -63,9 +63,8 @@ func evaluateExpect(f *facts) Result {
 	return r
 }
 
-// expectOutcomes explain how Exchange, or a device in front of it, treated the
-// header "Expect: 100-continue". In these rules the field "cause" is the text of
-// a warning.
+// expectOutcomes explain how a device treats the expectation. In these rules the
+// field "cause" is the text of a warning.
 var expectOutcomes = []rule[expectFacts]{
 	{
 		when:   func(e expectFacts) bool { return !e.response.sent },

@@ -13,8 +13,8 @@ import (
 )
 
 // upload puts another certificate into the vault, registers it and disables the
-// previous version. A failure of doctor can then only come from the content of
-// the new certificate.
+// previous version. All these steps succeed, so a failed check is due to the
+// certificate itself.
 func upload(o emulator.CertOptions) func(*testSetup) {
 	return func(r *testSetup) {
 		c := newCert(r.t, o)

@@ -87,8 +87,9 @@ func azure(t *testing.T, e *emulator.Emulator, client *http.Client) (azcore.Toke
 func TestAzsecretsFetchesTheCertificate(t *testing.T) {
 	e, client := start(t, emulator.Config{})
 	credential, options := azure(t, e, client)
-	// The emulator's default vault URL is in the domain vault.azure.net, so
-	// azsecrets verifies the resource in the challenge as in production.
+	// The URL of the emulated vault is https://contoso.vault.azure.net. Its host is
+	// in the domain vault.azure.net, so azsecrets verifies the resource in the
+	// challenge as in production.
 	secrets, err := azsecrets.NewClient(e.KeyVault().URL(), credential, &azsecrets.ClientOptions{ClientOptions: options})
 	if err != nil {
 		t.Fatal(err)

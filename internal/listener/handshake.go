@@ -35,8 +35,8 @@ func newHandshakeLog() *handshakeLog {
 	return &handshakeLog{peers: make(map[string]*logging.Thinning), others: logging.NewThinning(handshakeBurst, handshakeInterval)}
 }
 
-// The method "of" returns the Thinning for log lines about the host of peer.
-// Hosts beyond handshakePeers share one.
+// The method "of" returns the Thinning for log lines about the host of peer. All
+// hosts share one Thinning for which the map has no room (see handshakePeers).
 func (h *handshakeLog) of(peer net.Addr) *logging.Thinning {
 	host, _, err := net.SplitHostPort(peer.String())
 	if err != nil {

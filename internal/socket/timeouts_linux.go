@@ -5,7 +5,7 @@ import (
 )
 
 const (
-	tcpRTOMaxMS = 44 // TCP_RTO_MAX_MS, Linux 6.15
+	tcpRTOMaxMS = 44 // number of the socket option TCP_RTO_MAX_MS, which Linux has since 6.15; the option's value is in milliseconds
 
 	// maxRTO is the longest pause between two retransmissions, in milliseconds.
 	// By default the pause grows up to two minutes, during which a connection

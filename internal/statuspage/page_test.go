@@ -2,7 +2,7 @@ package statuspage
 
 import (
 	"bytes"
-	_ "embed" // the template
+	_ "embed" // for statusTemplate
 	"fmt"
 	"html/template"
 	"reflect"

@@ -49,8 +49,8 @@ func patterns(t *testing.T, l *List) (list []string, file string) {
 	return list, b.String()
 }
 
-// TestTheFileHasWhatWasOpened checks that the product's parser finds exactly the
-// opened mailboxes in the file.
+// TestTheFileHasWhatWasOpened checks that the suggested allow-list file, as the
+// product's parser reads it, contains exactly the mailboxes that requests opened.
 func TestTheFileHasWhatWasOpened(t *testing.T) {
 	fault := func(mailbox, code string) func(*proxy.Record) {
 		return func(r *proxy.Record) {
@@ -87,8 +87,8 @@ func TestTheFileHasWhatWasOpened(t *testing.T) {
 	}
 }
 
-// TestHostileNamesAreNotProposed checks that a client cannot add another entry
-// to the list with the names that it sends.
+// TestHostileNamesAreNotProposed checks that a name that a client sends cannot
+// become a different entry of the proposed list, or several entries.
 func TestHostileNamesAreNotProposed(t *testing.T) {
 	for _, name := range []string{
 		"*@contoso.com", "*", "x\nceo@contoso.com", "x@contoso.com, ceo@contoso.com", "x@contoso.com # \nceo@contoso.com", "#x@contoso.com",

@@ -93,8 +93,8 @@ const (
 	Fault                      // the response code of Exchange's own SOAP fault
 )
 
-// String returns "reason", "audit" or "fault": the key of a field in the log line
-// about a request.
+// String returns "reason", "audit" or "fault": the key of the log line's field that
+// has the value of Problem.Word.
 func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
 
 // A Problem is one of three things: a reason for which requests were not served, a

@@ -30,7 +30,7 @@ type conn struct {
 
 	reused     bool      // has served a request before
 	idleSince  time.Time // time at which the connection became idle
-	idleReader chan bool // receives true if the idle connection received nothing, else false; nil: no goroutine reads
+	idleReader chan bool // the goroutine that reads while the connection is idle sends one value: whether nothing was received; nil: there is no such goroutine
 }
 
 // readBufferSize is the size of a connection's read buffer, which holds a

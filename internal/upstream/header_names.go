@@ -50,7 +50,7 @@ func (c *headerNameCache) read(head []byte) *headerNames {
 	case len(changed.spelling) <= maxHeaderNames:
 		c.last.Store(changed)
 	default:
-		c.last.Store(nil) // too many names for the cache; the returned names are used for this response only
+		c.last.Store(nil) // too many names to cache; the returned names are used for this response only
 	}
 	return names
 }

@@ -284,7 +284,8 @@ func TestUploadHasNoReadDeadline(t *testing.T) {
 	}
 }
 
-// connWithoutTryRead hides SyscallConn, so that socket.TryReader returns nil.
+// connWithoutTryRead hides the method SyscallConn, so socket.TryReader returns nil
+// for it, as for every connection on some systems.
 type connWithoutTryRead struct{ net.Conn }
 
 // TestStress checks that each request gets its own response, and reaches the

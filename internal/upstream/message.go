@@ -73,8 +73,8 @@ func newMessage(r *http.Request, host string, headers *headerChecker) (*message,
 	return m, nil
 }
 
-// detectBody reads one byte to find out whether a body of unknown length is
-// empty.
+// detectBody reads one byte to find out whether the body is empty, for a request
+// whose ContentLength is 0.
 func (m *message) detectBody() error {
 	first := make([]byte, 1)
 	switch _, err := io.ReadFull(m.body, first); {

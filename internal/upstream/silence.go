@@ -42,7 +42,7 @@ type watchedUpload struct {
 	since   time.Time       // beginning of the upload, or the last time at which nothing was pending
 	relaxed bool            // the system's limit is relaxed, because the watch limits the silence
 	reused  bool            // the connection was idle before the upload
-	doubted bool            // the idle connections were closed because of this upload
+	doubted bool            // doubts has returned true for this upload, and the idle connections were closed
 }
 
 // A silenceLimit is the result of checking an upload. It says which time limit
@@ -131,7 +131,8 @@ func (w *silenceWatch) look() {
 }
 
 // update checks all uploads and acts on the results. It returns the connections
-// whose server is lost, and whether the idle connections are in doubt.
+// whose server is lost, and whether the idle connections must be closed because
+// doubts returned true for an upload.
 func (w *silenceWatch) update() (lost []*conn, doubt bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -91,8 +91,8 @@ type piece struct {
 
 var pieces = sync.Pool{New: func() any { return new(piece) }}
 
-// sendBody sends the body. The bytes of one Read are sent as one piece or one
-// chunk.
+// sendBody sends the body. The bytes of one Read are sent as one piece. If the
+// length of the body is unknown, that piece is a chunk.
 func (u *upload) sendBody() (connFailed bool, err error) {
 	p := pieces.Get().(*piece)
 	defer pieces.Put(p)

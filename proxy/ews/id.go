@@ -111,7 +111,8 @@ func mailboxOfHead(head, id []byte) IDMailbox {
 
 // moniker returns the text of a head. The text follows the storage type and two
 // bytes with its length. moniker returns no text if the text is empty, or if
-// head does not contain all of it. complete is false if the id is cut short.
+// head does not contain all of it. complete is false if head ends early because
+// the id does, and not because the text is longer than a head may be.
 func moniker(head []byte) (text []byte, complete bool) {
 	if len(head) < 3 {
 		return nil, false

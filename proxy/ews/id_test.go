@@ -17,8 +17,8 @@ import (
 // GUIDs of mailboxes, for ids.
 const (
 	alice = "4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4"
-	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // contains runs of equal characters, which the encoding of ids compresses
-	pairs = "11223344-1122-3344-5566-778899aabbcc" // becomes longest in that encoding, where two equal characters take three bytes
+	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // contains long runs of equal characters, which the encoding of ids compresses
+	pairs = "11223344-1122-3344-5566-778899aabbcc" // consists of pairs of equal characters; the encoding of ids makes it longer, because it stores a pair as three bytes
 )
 
 // encodeID encodes an id as [MS-OXWSITEMID] section 2.2.4 describes. If
@@ -290,7 +290,7 @@ func wholeID(id string) (storage byte, moniker string, complete bool) {
 }
 
 // unpack reverses the run-length encoding of an id. It stops when the length of
-// out has reached most. ok is false if p is cut short.
+// out has reached the argument "most". ok is false if p is cut short.
 func unpack(p []byte, most int) (out []byte, ok bool) {
 	for len(p) > 0 && len(out) < most {
 		if len(p) == 1 || p[0] != p[1] {

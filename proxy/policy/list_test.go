@@ -120,8 +120,9 @@ func TestSystemMailboxes(t *testing.T) {
 }
 
 // TestContainsGUID tests the two forms that containsGUID finds. In a row of
-// digits, it tests each byte in place of one digit. In a text with four dashes, it
-// tests other characters in place of each dash.
+// hexadecimal digits, it tests each byte in place of one digit; "x" and "+" count as
+// digits. In a text with four dashes, it tests other characters in place of each
+// dash.
 func TestContainsGUID(t *testing.T) {
 	row := func(n int) []byte { return bytes.Repeat([]byte{'4'}, n) }
 	for c := range 0x100 {

@@ -1,5 +1,5 @@
-// Command archive writes the files that a release's archive contains in
-// addition to the program into a folder. scripts/release.sh runs it in the
+// Command archive writes files to a folder: those that a release's archive
+// contains in addition to the program. scripts/release.sh runs it in the
 // repository.
 //
 //	go run ./scripts/archive -version v1.2.3 -repository owner/name FOLDER

@@ -96,8 +96,8 @@ func (c *cloud) reset() {
 	})
 }
 
-// The method "sent" returns the requests that changed something since its last
-// call.
+// The method "sent" returns the requests since its last call that changed
+// something.
 func (c *cloud) sent() []sent {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -122,7 +122,7 @@ func good(ctx context.Context, client *http.Client, base string, m message) erro
 const spin = 100 * time.Microsecond
 
 // inTime schedules the given number of requests at the rate perSecond. It sends
-// each scheduled time to the channel due when that time has come. time.Sleep is
+// each scheduled time to the channel "due" when that time has come. time.Sleep is
 // late by up to half a millisecond and nanosleep by 30 µs, so the end of each
 // wait is a busy loop.
 func inTime(count int, due chan<- time.Time) {

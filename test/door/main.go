@@ -36,7 +36,8 @@ func checks() []check {
 	}
 }
 
-// errMissing is the error for a tool that cannot be installed.
+// errMissing is the error of a check that cannot run here, because a tool cannot
+// be installed or the user is not root.
 var errMissing = errors.New("NOT CHECKED")
 
 // limit is the time limit of one check.

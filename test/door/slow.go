@@ -93,8 +93,8 @@ func (l latency) at(percent int) time.Duration {
 	return l[min(len(l)*percent/100, len(l)-1)].Round(100 * time.Microsecond)
 }
 
-// measure sends twenty requests a second for the duration d, as a normal client
-// does, and returns how long each took.
+// measure sends at most twenty requests a second for the duration d, as a normal
+// client does, and returns how long each took.
 func (s *product) measure(ctx context.Context, d time.Duration) (latency, error) {
 	var all latency
 	tick := time.NewTicker(50 * time.Millisecond)

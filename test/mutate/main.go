@@ -45,7 +45,7 @@ import (
 type area struct {
 	name  string
 	files []string // files with the deciding code, as patterns below the module's root
-	first string   // tests of the package that run first, because they notice most mutations
+	first string   // pattern of the tests of package proxy that run first, because they notice most mutations; "": none
 	floor float64  // share of mutations that the tests must notice
 }
 

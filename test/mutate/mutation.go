@@ -272,8 +272,8 @@ func isText(x ast.Expr) bool {
 	return ok && lit.Kind == token.STRING
 }
 
-// literal mutates constants: numbers by one in both directions, words by a
-// letter. Messages are not mutated.
+// literal mutates a constant. A number becomes larger or smaller by one. A text
+// gets an x at its end, unless it is a message, that is, it contains a blank.
 func (w *walker) literal(n *ast.BasicLit) {
 	switch n.Kind {
 	case token.INT, token.CHAR:

@@ -17,7 +17,8 @@ type refusal struct {
 
 func (f *refusal) Error() string { return fmt.Sprintf("AADSTS%d: %s", f.code, f.text) }
 
-// refusalOf returns the status and OAuth error of a code. An empty text means
+// refusalOf returns the refusal with an AADSTS code, which determines the status
+// and the OAuth error. An empty text means
 // the default text of the code. For an unknown code, which a test may inject,
 // it returns a generic refusal.
 func refusalOf(code int, text string) *refusal {

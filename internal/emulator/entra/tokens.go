@@ -55,8 +55,8 @@ func (t *Tokens) Issued() int {
 	return len(t.issued)
 }
 
-// Number returns a token's position in the order of issue, or 0. The claim uti
-// identifies the token.
+// Number returns a token's position in the order of issue, from 1. It returns 0 if
+// no such token was issued. The claim uti identifies the token.
 func (t *Tokens) Number(uti string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -52,7 +52,7 @@ type vault struct {
 	*keyvault.KeyVault
 	t    *testing.T
 	cert *pki.Certificate
-	id   string // version of the certificate
+	id   string // identifier of the certificate's version
 }
 
 func newTestVault(t *testing.T) *vault {

@@ -15,7 +15,7 @@ const (
 
 	maxDepth      = 16   // clients need 8
 	maxElements   = 2048 // 100 users and all settings need fewer than 400 elements
-	maxAttributes = 32   // namespace declarations included
+	maxAttributes = 32   // in one start tag, namespace declarations included
 	maxText       = 1024 // text of an element; an address has at most 254 characters
 )
 

@@ -52,7 +52,7 @@ type Buffer struct {
 	reserved int64 // number of bytes of the budget that are reserved
 	sending  int64 // sendMemory if that memory has been reserved, else 0
 	page     *page
-	long     *[MaxBuffered]byte // memory for bodies of up to MaxBuffered bytes
+	long     *[MaxBuffered]byte // pooled memory for a body that needs all MaxBuffered bytes; else nil
 	data     []byte
 }
 

@@ -16,7 +16,7 @@ const (
 	minPerSec  = 4 << 10          // each time this many bytes have been read, the reads may take one second longer
 	pageBody   = 4 << 10          // size of the field body of a page, enough for most bodies
 	pageHead   = 2 << 10          // size of the field head of a page, enough for most rewritten heads
-	streamSize = MaxBuffered      // room for maxTail and a chunk
+	streamSize = MaxBuffered      // size of the memory of a streamed body, enough for maxTail and a chunk
 
 	// A body larger than shortBody is sent in pieces. This needs 321 KiB, which
 	// sendMemory rounds: 193 KiB in the transport for a piece and its TLS records, and up to 128 KiB
