@@ -11,9 +11,9 @@ import (
 )
 
 // alteration returns a text that says how a client secret was obviously altered
-// before it reached hmaproxy, "" if the secret shows no alteration. The text is
-// a warning and not an error, because only Entra ID knows the form of its
-// secrets. The text holds no part of the secret.
+// before it reached hmaproxy, "" if the secret shows no alteration. The text holds
+// no part of the secret. [Load] accepts the secret nevertheless, because only Entra
+// ID knows the form of its secrets; the text is then one of [Config.Warnings].
 func alteration(secret string) string {
 	switch lower := strings.ToLower(secret); {
 	case secret == "":

@@ -45,7 +45,7 @@ type Config struct {
 	// AppAuth says what proves the identity of App.
 	AppAuth AppAuth `env:"HMA_APP_AUTH" envDefault:"certificate" form:"certificate, workload or managed" desc:"What proves the identity of HMA_APP_ID to Entra ID. certificate is the supported way. workload and managed are experimental: a federated credential takes the certificate's place, a token of the Kubernetes service account (AZURE_FEDERATED_TOKEN_FILE) or of a managed identity. It is not known whether Exchange Server accepts the tokens that Entra ID then issues: hmaproxy doctor -mailbox ADDRESS finds out."`
 	// AppIdentity is the user-assigned managed identity of AppAuth managed; ""
-	// means the machine's only identity.
+	// means the machine's only user-assigned identity.
 	AppIdentity AppID `env:"HMA_APP_IDENTITY_ID" form:"a client id, a GUID" absent:"the machine's only user-assigned identity" desc:"Client id of the managed identity, with HMA_APP_AUTH=managed (experimental)."`
 	// FederatedTokenFile is the file with the token of AppAuth workload; "" if the platform sets none. It is permitted with any AppAuth, because the platform sets it.
 	FederatedTokenFile Path `env:"AZURE_FEDERATED_TOKEN_FILE" form:"the path of a file" absent:"set by Azure's workload identity webhook" desc:"Token of the Kubernetes service account, with HMA_APP_AUTH=workload (experimental). Read again for every client assertion."`

@@ -14,7 +14,8 @@ const space = " \t\r\n"
 
 // parseList parses a comma-separated list. The function "one" parses an entry.
 // parseList refuses empty entries, because an entry may have been lost between
-// two commas, and drops repeated entries. The error names every faulty entry.
+// two commas, and drops repeated entries. The error has the number of every faulty
+// entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
 	var parsed []T
 	var faults []string

@@ -132,7 +132,7 @@ func Check(name, value string) error {
 // An environment holds the settings in a process environment.
 type environment struct {
 	values  map[string]string // settings in text form, without faulty settings
-	set     map[string]bool   // settings that have a value, including faulty settings
+	set     map[string]bool   // settings that the environment has, including faulty and empty settings
 	every   bool              // HMA_ALLOWED_MAILBOXES=*
 	unknown map[string]string // variables that are not settings
 }
@@ -206,9 +206,8 @@ func Lookup(entries []string, name string) string {
 }
 
 // preferLowerCase replaces the value of a proxy variable by the value of the
-// variable with the same name in lower case, if the lower-case variable is set.
-// curl does the same. preferLowerCase removes the variable if its value is
-// empty.
+// variable with the same name in lower case, if that variable is not empty. curl
+// does the same. preferLowerCase removes the variable if its value is then empty.
 func preferLowerCase(all map[string]string, name string) {
 	if twin := all[strings.ToLower(name)]; twin != "" {
 		all[name] = twin

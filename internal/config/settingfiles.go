@@ -1,7 +1,8 @@
 package config
 
-// readFiles reads the files of the _FILE variables and of HMA_CA_FILE. It also
-// checks that the certificate and key files can be read, but does not parse them.
+// readFiles reads the files that hold secrets, the allow-list, client users and
+// trusted roots. It also checks that the certificate and key files can be read, but
+// does not parse them.
 func readFiles(r *rules) {
 	c := r.config
 	readTwin(r, "HMA_KEY_VAULT_CLIENT_SECRET", func() (err error) {

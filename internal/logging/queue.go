@@ -81,8 +81,8 @@ func (q *queue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// startTimer starts the delay for lines about served requests. The caller holds
-// q.mu.
+// startTimer starts the delay after which the queued lines are written. Only lines
+// about served requests wait so long; see promptHandler. The caller holds q.mu.
 func (q *queue) startTimer() {
 	if q.timer == nil {
 		q.timer = time.AfterFunc(maxDelay, q.flush)

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// A requestHandler writes request lines in the format of the slog.JSONHandler
-// that it wraps. It costs less than that handler, because it uses no reflection.
-// The wrapped handler writes all other lines, and request lines with unexpected
-// attributes.
+// A requestHandler writes request lines, which are log lines about requests. It
+// writes them in the format of the slog.JSONHandler that it wraps, at less cost,
+// because it uses no reflection. The wrapped handler writes all other lines, and
+// request lines with unexpected attributes.
 type requestHandler struct {
 	slog.Handler
 	w io.Writer

@@ -14,7 +14,7 @@ type Thinning struct {
 	mu      sync.Mutex
 	spent   int       // number of lines of the burst that were written
 	since   time.Time // time when spent was last reduced
-	omitted int       // number of lines left out since the latest line
+	omitted int       // number of lines left out since the latest kept line
 }
 
 // NewThinning returns a Thinning that keeps the first lines, as many as burst says,

@@ -22,7 +22,7 @@ type conn struct {
 	tls       *tls.Conn
 	state     *tls.ConnectionState
 	br        *bufio.Reader               // reads from the conn, whose readLimit bounds the head of a response
-	tryRead   func(p []byte) (int, error) // reads without waiting; nil: the system has no call for it
+	tryRead   func(p []byte) (int, error) // reads without waiting; nil: the connection has no file descriptor, or the system has no call for it
 	readLimit int64                       // number of bytes that may still be read
 	deadline  time.Time                   // the read deadline of responses, zero for none
 	recording bool                        // Read appends to recorded
@@ -115,8 +115,8 @@ func (c *conn) usable() bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// startIdleReader reads from an idle connection on systems that cannot report
-// the state of a socket.
+// startIdleReader reads from an idle connection in another goroutine, if tryRead
+// cannot find out later whether something was received.
 func (c *conn) startIdleReader() {
 	if c.tryRead != nil {
 		return

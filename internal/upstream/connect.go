@@ -45,8 +45,9 @@ func (d *connector) connect(ctx context.Context) (*conn, error) {
 	}
 }
 
-// open opens a connection. When the server does not respond to the hello, it
-// tries once more with a shorter hello; see keyExchange.
+// open opens a connection. If the server ignores a long hello, open tries once more
+// with a shorter hello (see keyExchange), unless the first handshake has taken the
+// whole timeout.
 func (d *connector) open(ctx context.Context) (*conn, error) {
 	config, timeout := d.keyExchange.first(d.config.HandshakeTimeout)
 	c, err := d.openWith(ctx, config, timeout)

@@ -39,9 +39,9 @@ func TestInlineBodies(t *testing.T) {
 }
 
 // TestFramingOfBodies compares the framing of requests with that of net/http.
-// They differ in one case: a POST, PUT or PATCH whose body is empty and whose
-// length is not set has Content-Length: 0 here, and Transfer-Encoding: chunked in
-// net/http.
+// They differ in one case, a POST, PUT or PATCH whose body is empty and whose
+// ContentLength is 0. Such a request has Content-Length: 0 here, and
+// Transfer-Encoding: chunked in net/http.
 func TestFramingOfBodies(t *testing.T) {
 	framing := func(head []byte) (lines string) {
 		for line := range strings.Lines(string(head)) {

@@ -139,7 +139,7 @@ func (w *silenceWatch) update() (lost []*conn, doubt bool) {
 	now := time.Now()
 	for c, u := range w.uploads {
 		s, ok := w.sockets.sending(c.tcp)
-		if !ok { // closed
+		if !ok { // the connection is closed, or the system reports nothing about it
 			delete(w.uploads, c)
 			continue
 		}

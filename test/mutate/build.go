@@ -20,15 +20,15 @@ import (
 // need not be compiled again.
 const noInline = "-gcflags=hmaproxy/...=-l"
 
-// A testBinary says how to build the tests of a package with a mutation. Only
-// the mutated package is compiled; the tests and everything else come from the
-// build cache.
+// A testBinary says how to build the tests of a package with a mutation. As a rule
+// only the mutated package is compiled, and the rest comes from the build cache;
+// see buildAll for the exception.
 type testBinary struct {
 	root    string
 	pkg     string   // path of the package with the tests, relative to the module's root
 	tested  listed   // the mutated package; compiled with its internal tests if pkg is that package
 	main    listed   // the package that runs the tests
-	archive []string // lines of an importcfg for both packages
+	archive []string // importcfg lines of the packages that the test binary contains, except the mutated package
 }
 
 // listed contains the fields that "go list -test -deps -export -json" prints

@@ -56,8 +56,8 @@ const (
 	least  = 0.80 // in the area forwarding
 )
 
-// areas are the parts of the request path. Every file below proxy is in one of
-// them.
+// areas are the parts of the request path. Every Go file below proxy that is not a
+// test is in one of them.
 var areas = []area{
 	{"guard", []string{"proxy/checks.go", "proxy/routes.go"}, "^TestRules$/^Guard$", access},
 	{"headers", []string{"proxy/headers.go", "proxy/cookies.go"}, "^TestRules$/^(Headers|Response)$", access},

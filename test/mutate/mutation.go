@@ -273,7 +273,7 @@ func isText(x ast.Expr) bool {
 }
 
 // literal mutates a constant. A number becomes larger or smaller by one. A text
-// gets an x at its end, unless it is a message, that is, it contains a blank.
+// gets an x at its end, unless it contains a blank, as messages do.
 func (w *walker) literal(n *ast.BasicLit) {
 	switch n.Kind {
 	case token.INT, token.CHAR:
@@ -286,8 +286,8 @@ func (w *walker) literal(n *ast.BasicLit) {
 	}
 }
 
-// statements adds mutations that remove a statement, if the code compiles without
-// it.
+// statements adds mutations that remove a statement. It leaves out definitions,
+// without which the code would not compile.
 func (w *walker) statements(list []ast.Stmt) {
 	for _, s := range list {
 		switch s := s.(type) {
@@ -316,8 +316,8 @@ type survivors map[string]string
 
 // readSurvivors reads lines "file | function | before => after | why". If the
 // text of why begins with "equivalent:", the mutation does not change the
-// behaviour and is not run. Other mutations are run and count against the
-// score.
+// behaviour and is not run. If it begins with "accepted:", the mutation is run and
+// counts as a survivor.
 func readSurvivors(file string) (survivors, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -22,8 +22,8 @@ const maxAssertionLifetime = 24 * time.Hour
 // documentation require: signed with a registered certificate, issued for this
 // endpoint, with the client as issuer and subject, and within its lifetime. It
 // also refuses a jti that was used before. RFC 7523 allows this refusal; Entra
-// does not document it. If another issuer has signed the token, checkAssertion
-// checks only the lifetime and that a federated credential matches.
+// does not document it. For a token of another issuer, checkAssertion checks only
+// the signature, the lifetime and that a federated credential matches.
 func (q *tokenRequest) checkAssertion(assertion string) *refusal {
 	j, err := jwt.Parse(assertion)
 	if err != nil {

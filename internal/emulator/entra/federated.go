@@ -53,8 +53,9 @@ func isFederated(j *jwt.Token, clientID string) bool {
 	return !named && j.Text("iss") != clientID
 }
 
-// checkFederated verifies a token of another issuer: issuer, subject and
-// audience must all match one credential. A token may be used several times.
+// checkFederated verifies a token of another issuer: the issuer's signature must be
+// valid, and issuer, subject and audience must all match one credential. A token
+// may be used several times.
 func checkFederated(j *jwt.Token, credentials []FederatedCredential) *refusal {
 	const none = "No matching federated identity record found for presented assertion %s '%s'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://docs.microsoft.com/azure/active-directory/develop/workload-identity-federation"
 	of := slices.DeleteFunc(slices.Clone(credentials), func(c FederatedCredential) bool { return c.Issuer.URL != j.Text("iss") })

@@ -96,8 +96,8 @@ func (c *call) getSecret() {
 	service.WriteJSON(c.w, http.StatusOK, bundle)
 }
 
-// listVersions lists the versions without their values, in no particular order,
-// as Azure does.
+// listVersions lists the versions without their values. Their order has no meaning,
+// as in Azure.
 func (c *call) listVersions() {
 	if !c.permit(ListSecrets, "Microsoft.KeyVault/vaults/secrets/readMetadata/action") {
 		return

@@ -98,7 +98,7 @@ func (s *Secrets) SetPreviousVersion(on bool) {
 }
 
 // find returns the version with the identifier id, or the newest version if id is
-// "". The result before is the identifier of the previous version, or "" if the
+// "". The result "before" is the identifier of the previous version, or "" if the
 // vault does not report that version.
 func (s *Secrets) find(name, id string) (found *secretVersion, before string) {
 	s.mu.Lock()
@@ -131,8 +131,7 @@ func (v *secretVersion) render(out string) (value, contentType string, err error
 	return v.cert.Secret(format)
 }
 
-// attributes returns the part of a secret that lists of secrets also contain.
-// Unlike nbf and exp of keys, nbf and exp of a secret are informational: the
+// attributes returns a secret without its value and content type. Unlike nbf and exp of keys, nbf and exp of a secret are informational: the
 // vault serves an expired secret.
 func (v *secretVersion) attributes(vault string) map[string]any {
 	a := map[string]any{

@@ -107,7 +107,7 @@ type documentReader struct {
 	root     *element
 	open     []*element // from the root to the element that is being read
 	elements int
-	begun    bool // something other than the XML declaration was read
+	begun    bool // a token was read; an XML declaration is permitted only as the first token
 }
 
 func (r *documentReader) take(token xml.Token) error {
