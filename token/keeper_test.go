@@ -185,9 +185,9 @@ func TestRetryAfterIsCappedWithoutToken(t *testing.T) {
 	})
 }
 
-// TestRetryAfterAcrossTokenExpiry checks that a Retry-After that was received
-// while a token was usable delays requests by at most a minute after the token
-// has expired.
+// TestRetryAfterAcrossTokenExpiry receives a Retry-After of 15 minutes while a
+// token is usable. After the token has expired, the Retry-After must delay requests
+// by at most a minute.
 func TestRetryAfterAcrossTokenExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()

@@ -40,8 +40,9 @@ const (
 	reloadInterval = 10 * time.Second // shortest interval between calls of Reload that take effect
 
 	skewWarning = time.Minute // larger skews are logged; Entra accepts assertions from a clock that is up to 30 s ahead or 9.5 minutes behind
-	// Below this skew, the clock is not the reason for which Entra refused an
-	// assertion's times. Date headers count whole seconds.
+	// A skew below minCorrection is not corrected. It cannot be the reason for which
+	// Entra refused an assertion's times, and the header Date, from which the skew
+	// is computed, has whole seconds only.
 	minCorrection = 10 * time.Second
 	clockSlack    = time.Minute
 )

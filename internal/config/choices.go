@@ -44,8 +44,8 @@ type KeyMode string
 
 // The key modes.
 const (
-	KeyMemory KeyMode = "memory" // in this process
-	KeyVault  KeyMode = "vault"  // inside Key Vault
+	KeyMemory KeyMode = "memory" // the private key signs in this process
+	KeyVault  KeyMode = "vault"  // the private key signs inside Key Vault
 )
 
 // UnmarshalText accepts exactly the constants.

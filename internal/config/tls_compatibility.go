@@ -16,9 +16,9 @@ type TLSOption string
 
 // The TLS options.
 const (
-	RSAKeyExchange TLSOption = "rsa-key-exchange" // cipher suites without forward secrecy
-	CBC            TLSOption = "cbc"              // cipher suites with AES-CBC and SHA-256
-	ClassicGroups  TLSOption = "classic-groups"   // no post-quantum key exchange
+	RSAKeyExchange TLSOption = "rsa-key-exchange" // also offers cipher suites without forward secrecy
+	CBC            TLSOption = "cbc"              // also offers cipher suites with AES-CBC and SHA-256
+	ClassicGroups  TLSOption = "classic-groups"   // offers no post-quantum key exchange
 )
 
 // UnmarshalText accepts a comma-separated list of the constants. An empty list

@@ -242,8 +242,8 @@ var commonNames = map[string]bool{
 }
 
 // fold returns a name in the form in which names are compared. The result is in
-// upper case. Full-width, Cyrillic and Greek letters are replaced by the Latin
-// letters that they resemble, and invisible characters are removed.
+// upper case. Full-width letters and lookAlikes are replaced by the letters that
+// they resemble, and invisible characters are removed.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Mn, r) {
@@ -262,8 +262,8 @@ func fold(name string) string {
 	}, name)
 }
 
-// lookAlikes are letters of other scripts. latinLookAlikes has the Latin
-// letters that they resemble, at the same indexes.
+// lookAlikes are letters that resemble one of the letters A to Z or a to z.
+// latinLookAlikes has the letters that they resemble, at the same indexes.
 var (
 	lookAlikes      = []rune("АВЕЅІЈКМНОРСТУХаеіјорѕсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧοı\u212a")
 	latinLookAlikes = []rune("ABESIJKMHOPCTYXAEIJOPSCYXABEZHIKMNOPTYXOIK")

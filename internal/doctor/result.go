@@ -36,8 +36,7 @@ func skipped(because string) Result {
 // The method "stops" reports whether checks that need this one cannot run.
 func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
 
-// goingOn returns a copy of r with carryOn set, so that the checks that need this
-// one run although it failed.
+// goingOn returns a copy of r that does not stop the checks that need it.
 func (r Result) goingOn() Result {
 	r.carryOn = true
 	return r

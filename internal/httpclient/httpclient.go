@@ -178,7 +178,8 @@ func (c *Clients) exchangeTLS() *tls.Config {
 }
 
 // CloseIdleConnections closes the idle connections of every client that c has
-// made. A connection in use is closed when its request ends.
+// made. A connection in use is closed when its request ends, unless the client has
+// sent another request by then.
 func (c *Clients) CloseIdleConnections() {
 	c.mu.Lock()
 	made := c.made

@@ -29,7 +29,7 @@ type List struct {
 
 // An Entry is an entry of the allow-list.
 type Entry struct {
-	Text string // spelling in the list, which HMA_ALLOWED_MAILBOXES accepts
+	Text string // the entry as HMA_ALLOWED_MAILBOXES accepts it
 	traffic.Mailbox
 }
 

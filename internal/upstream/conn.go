@@ -26,7 +26,7 @@ type conn struct {
 	readLimit int64                       // number of bytes that may still be read
 	deadline  time.Time                   // the read deadline of responses, zero for none
 	recording bool                        // Read appends to recorded
-	recorded  []byte                      // bytes read since the call of record
+	recorded  []byte                      // copy of the bytes that record and Read have added
 
 	reused     bool      // has served a request before
 	idleSince  time.Time // time at which the connection became idle

@@ -12,8 +12,9 @@ import (
 // Response, net/http has names in canonical form only (X-Feserver), so the
 // transport reads the spelling separately.
 
-// headerNames maps canonical names of headers to the server's spelling if the
-// two differ. It must not be changed after other goroutines have got it.
+// headerNames maps canonical names of headers to the server's spelling. It leaves
+// out a name that the server has always spelled canonically. It must not be changed
+// after other goroutines have got it.
 type headerNames struct {
 	spelling  map[string]string // by canonical name
 	spellings map[string]bool   // the values of spelling

@@ -91,7 +91,8 @@ func (s *server) serve(raw net.Conn) {
 	_, _ = io.Copy(io.Discard, p.br)
 }
 
-// A batcher delays writes, so that they are sent in one packet.
+// A batcher collects writes while hold is true, so that the caller can send them in
+// one packet.
 type batcher struct {
 	net.Conn
 	hold bool

@@ -30,7 +30,7 @@ import (
 // required unless its comment says otherwise.
 type Config struct {
 	Host    string // the URL's host, including a port if the URL has one: "mail.contoso.com"
-	Address string // the address to connect to: "mail.contoso.com:443"
+	Address string // host and port of the server, also with a corporate proxy: "mail.contoso.com:443"
 
 	// Dial opens a plain connection to Address or to the corporate proxy. It may
 	// be called concurrently and must have its own timeout.

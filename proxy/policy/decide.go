@@ -136,10 +136,10 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 // Unreadable. In audit mode it returns the same refusals, and the caller only
 // logs them.
 //
-// For an address it uses only the SMTP entries of the list and the wildcards. With
-// Config.PrimaryOnly it does not use wildcards, because the Body is sent unchanged
-// and Exchange resolves aliases in it. For an id that contains a GUID it uses the
-// entries that begin with guid:, see Policy.IDs.
+// An address must match an SMTP entry or a wildcard of every list. With
+// Config.PrimaryOnly a wildcard does not suffice, because the Body is sent unchanged
+// and Exchange resolves aliases in it. The GUID in an id must be on every list that
+// has entries guid:…; see Policy.IDs.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
 		return nil

@@ -17,7 +17,9 @@ type Config struct {
 	// nil.
 	Empty bool
 
-	Allowed     []Pattern  // the allow-list; nil: there is no list, every mailbox is allowed; a list that is not nil must have an entry, unless Empty is set
+	// Allowed is the allow-list. nil means that there is no list and every mailbox
+	// is allowed. A list that is not nil must have an entry, unless Empty is set.
+	Allowed     []Pattern
 	Audit       bool       // refusals are only reported; needs a list
 	Targets     bool       // also decide about the mailboxes that a Body acts on; needs a list
 	PrimaryOnly bool       // send every allowed SMTP address as PrimarySmtpAddress, which Exchange refuses for an alias; needs a list

@@ -22,7 +22,7 @@ type mutation struct {
 	line       int
 	start, end int    // byte offsets in the file
 	text       string // text that replaces these bytes
-	from, to   string // the line before and after the mutation, for display and for the method key
+	from, to   string // text of the line without and with the mutation, for display and for the method key
 	nth        int    // number of this mutation among those with the same key in this function
 }
 

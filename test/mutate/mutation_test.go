@@ -34,7 +34,7 @@ func linesAfter(t *testing.T, statement string) []string {
 func TestResultsWithErrors(t *testing.T) {
 	for _, test := range []struct {
 		statement string
-		want      []string // the line after each mutation, except the mutation that removes the statement
+		want      []string // the changed line of each mutation, except the mutation that removes the statement
 	}{
 		{`return "", errBusy`, nil},
 		{`return false, errBusy`, nil},

@@ -18,9 +18,8 @@ type refusal struct {
 func (f *refusal) Error() string { return fmt.Sprintf("AADSTS%d: %s", f.code, f.text) }
 
 // refusalOf returns the refusal with an AADSTS code, which determines the status
-// and the OAuth error. An empty text means
-// the default text of the code. For an unknown code, which a test may inject,
-// it returns a generic refusal.
+// and the OAuth error. An empty text means the default text of the code. For an
+// unknown code, which a test may inject, it returns a generic refusal.
 func refusalOf(code int, text string) *refusal {
 	known, ok := map[int]refusal{
 		50013:   {status: 400, name: "invalid_grant", text: "Assertion failed signature validation."},
