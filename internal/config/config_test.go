@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// files replaces the file system. A nil content means a file that the process
-// may not read.
+// The type "files" replaces the file system. A nil content means a file that
+// the process may not read.
 type files map[string][]byte
 
 func (f files) read(name string) ([]byte, error) {

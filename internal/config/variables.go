@@ -45,8 +45,8 @@ func (v variable) problem(value string) string {
 	return ""
 }
 
-// variables returns the variables in the order of the fields of Config. The
-// caller must not change them.
+// The function "variables" returns the variables in the order of the fields of
+// Config. The caller must not change them.
 var variables = sync.OnceValue(func() []variable {
 	t := reflect.TypeFor[Config]()
 	var all []variable

@@ -13,8 +13,8 @@ import (
 )
 
 // upload puts another certificate into the vault, registers it and disables the
-// previous version. All these steps succeed, so a failed check is due to the
-// certificate itself.
+// previous version. These steps succeed, so a failed check is due to the content of
+// the new certificate.
 func upload(o emulator.CertOptions) func(*testSetup) {
 	return func(r *testSetup) {
 		c := newCert(r.t, o)

@@ -36,7 +36,8 @@ type queue struct {
 	drops  drops
 }
 
-// drops counts the lines that were dropped because the queue was full.
+// The type "drops" counts the lines that were dropped because the queue was
+// full.
 type drops struct {
 	total    uint64    // since the start
 	reported uint64    // lines that a log line has already reported

@@ -198,8 +198,8 @@ func writeWhen(w *webpage.Writer, now, t time.Time) {
 	w.Markup("</time>")
 }
 
-// writeWhenOr is like writeWhen, but if t is zero it writes the markup that the
-// argument otherwise contains.
+// writeWhenOr is like writeWhen, but if t is zero it writes the markup in the
+// argument "otherwise".
 func writeWhenOr(w *webpage.Writer, now, t time.Time, otherwise webpage.Markup) {
 	if t.IsZero() {
 		w.Markup(otherwise)

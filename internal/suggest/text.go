@@ -32,8 +32,9 @@ func (l *List) WriteTo(w io.Writer, source ...string) error {
 	return err
 }
 
-// comment writes lines of a comment. Line breaks and other control characters
-// in them become visible escapes, so that no text can end the comment.
+// The function "comment" writes lines of a comment. Line breaks and other
+// control characters in them become visible escapes, so that no text can end
+// the comment.
 func comment(b *strings.Builder, lines ...string) {
 	for _, line := range lines {
 		b.WriteString(strings.TrimRight("# "+printable.Text(line), " ") + "\n")

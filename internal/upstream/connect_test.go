@@ -24,7 +24,7 @@ const maxSegment = 1400
 
 // helloFilter returns a step for a server, before the TLS handshake. The step
 // reads the client's hello. If the hello is longer than one TCP segment, it
-// continues with the step refuse, else it passes the hello on.
+// continues with the step "refuse", else it passes the hello on.
 func helloFilter(refuse step) step {
 	return func(p *peer) error {
 		header := make([]byte, 5)

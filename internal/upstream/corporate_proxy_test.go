@@ -27,8 +27,9 @@ type testProxy struct {
 	conns    atomic.Int32
 }
 
-// startProxy starts a proxy for the server s. The proxy sends response to each
-// CONNECT. If the status is 200, it then forwards the connection to s.
+// startProxy starts a proxy for the server s. The proxy responds to each CONNECT
+// with the text in the argument "response". If the status is 200, it then forwards
+// the connection to s.
 func startProxy(t *testing.T, s *server, scheme, response string) *testProxy {
 	l := net.Listener(listen(t).Listener)
 	cert, _ := serverIdentity()
@@ -69,7 +70,7 @@ func (p *testProxy) serve(c net.Conn, s *server, response string) {
 	_, _ = io.Copy(c, there)
 }
 
-// through configures the transport to use the proxy.
+// The method "through" configures the transport to use the proxy.
 func (p *testProxy) through(u *upstream.Config) {
 	u.Proxy = p.url
 	u.Address = "mail.contoso.com:443"

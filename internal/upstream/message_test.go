@@ -117,8 +117,8 @@ func TestDeadlineIsKept(t *testing.T) {
 
 // TestDeadlineOfARequest checks the read deadline after a request was sent on a
 // connection that has a deadline from an earlier request. A request without a time
-// limit must remove that deadline. One with a limit keeps it if at least nine tenths
-// of the limit are left.
+// limit must remove that deadline. One with a limit keeps it if between nine tenths
+// of the limit and the whole limit are left.
 func TestDeadlineOfARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 10 * time.Minute

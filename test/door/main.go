@@ -80,7 +80,8 @@ func run(ctx context.Context, names []string) (status int) {
 	return status
 }
 
-// need finds a program, and installs its Debian package if it is missing.
+// The function "need" finds a program, and installs its Debian package if it is
+// missing.
 func need(ctx context.Context, program, pkg string) (path string, err error) {
 	if path, err := exec.LookPath(program); err == nil {
 		return path, nil

@@ -14,8 +14,8 @@ import (
 // lists are the word lists of dirb, because the ffuf package has none.
 var lists = [...]string{"/usr/share/dirb/wordlists/common.txt", "/usr/share/dirb/wordlists/vulns/iis.txt"}
 
-// paths requests many paths at the root and below the endpoint, with GET and POST.
-// It returns an error if a request reaches Exchange.
+// The check "paths" requests many paths at the root and below the endpoint, with
+// GET and POST. It returns an error if a request reaches Exchange.
 func paths(ctx context.Context) error {
 	tool, err := need(ctx, "ffuf", "ffuf")
 	if err != nil {
@@ -57,9 +57,9 @@ func paths(ctx context.Context) error {
 	return nil
 }
 
-// words writes the words of all lists to one file, and returns its path and the
-// number of words. It leaves out the two words that lead to the service
-// description, because Exchange may serve these paths.
+// The method "words" writes the words of all lists to one file, and returns its
+// path and the number of words. It leaves out the two words that lead to the
+// service description, because Exchange may serve these paths.
 func (s *product) words() (path string, n int, err error) {
 	var all []string
 	for _, list := range lists {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// socket checks that another local user cannot use a Unix socket in a readable
-// folder.
+// The check "socket" tests that another local user cannot use a Unix socket in
+// a readable folder.
 func socket(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: only root can be another user", errMissing)

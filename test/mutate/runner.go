@@ -169,9 +169,9 @@ var withProxy = map[string]string{
 	"internal/upstream":           ".",
 }
 
-// stages returns the tests to run for a package, in order. For package proxy,
-// the tests of the area's rules come first. For a package in withProxy, tests
-// of package proxy follow its own.
+// The method "stages" returns the tests to run for a package, in order. For
+// package proxy, the tests of the area's rules come first. For a package in
+// withProxy, tests of package proxy follow its own.
 func (a area) stages(pkg string) []stage {
 	switch {
 	case a.first != "" && pkg == "proxy":

@@ -63,9 +63,9 @@ func (Empty) Close()                       {}
 func (Empty) Idle() bool                   { return true }
 func (Empty) Wait()                        {}
 
-// users counts the open readers of a Payload and records whether the Payload
-// itself was closed. When the Payload and its readers are closed, users calls
-// payload.release once.
+// The type "users" counts the open readers of a Payload and records whether the
+// Payload itself was closed. When the Payload and its readers are closed, users
+// calls payload.release once.
 type users struct {
 	readers  atomic.Int32
 	wait     sync.WaitGroup // waits for the readers
