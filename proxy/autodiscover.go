@@ -119,7 +119,7 @@ func (c *call) readDocument() ([]byte, *problem) {
 		return nil, failed(codeTransient, ReasonBody, nil)
 	case errors.Is(err, body.ErrFull):
 		return nil, noRoom(err)
-	case c.body.Ended() && c.body.N() == 0: // an NTLM request may have an empty chunked body; one with Content-Length 0 does not get here
+	case c.body.Ended() && c.body.N() == 0: // an NTLM request may have an empty chunked body; ServeHTTP responds to one with Content-Length 0
 		if step := ntlmStep(c.r.Header); step != nil {
 			return nil, step
 		}

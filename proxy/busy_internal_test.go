@@ -25,7 +25,7 @@ func TestBusyWindow(t *testing.T) {
 }
 
 // TestBusyPeers checks the limit for the number of peers. A peer beyond the limit is
-// not delayed until another peer has not repeated its request for five seconds.
+// delayed only after another peer has sent no request for more than five seconds.
 func TestBusyPeers(t *testing.T) {
 	var b busyDelay
 	now := time.Now()

@@ -90,7 +90,7 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 		return outgoing{}, refused(refusal)
 	}
 	err := c.buffer.Fill(&c.body, c.r.ContentLength, c.h.budget, &c.inspection)
-	if c.body.Ended() && c.body.N() == 0 { // an NTLM request may have an empty chunked body; one with Content-Length 0 does not get here
+	if c.body.Ended() && c.body.N() == 0 { // an NTLM request may have an empty chunked body; ServeHTTP responds to one with Content-Length 0
 		if step := ntlmStep(c.r.Header); step != nil {
 			return outgoing{}, step
 		}

@@ -74,7 +74,8 @@ type requestHeaders struct {
 	cookies *cookieNames
 }
 
-// plain returns the header of a request without a SOAP body.
+// plain returns the headers to send to Exchange with a request without a SOAP body.
+// in are the headers of the client's request.
 func (h *requestHeaders) plain(in http.Header) http.Header {
 	out := make(http.Header, len(in)+2)
 	for name, values := range in {
@@ -88,7 +89,8 @@ func (h *requestHeaders) plain(in http.Header) http.Header {
 	return out
 }
 
-// soap returns the header of a SOAP request that was inspected.
+// soap returns the headers to send to Exchange with an inspected SOAP request. in
+// are the headers of the client's request.
 func (h *requestHeaders) soap(in http.Header, i *inspection) http.Header {
 	out := h.plain(in)
 	setContentType(out, in, i)

@@ -211,10 +211,11 @@ func (i *inspection) describe(record *Record) {
 	}
 }
 
-// head appends a new head for the document to dst and returns the result. The
-// parameter read is the part of the client's document that was read. The result
-// from is the offset in that document of the first byte to send after the new head.
-// If the client's own head is sent, the result head is nil and from is 0.
+// head appends a new SOAP head, the document up to its Body, to dst and returns the
+// result. The parameter "read" is the part of the client's document that was read.
+// The result "from" is the offset in the client's document of the first byte to
+// send after the new head. If the client's own head is sent, the results are nil
+// and 0.
 func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	if i.request == nil {
 		return nil, 0

@@ -23,7 +23,7 @@ const (
 	maxBusyDelay = 2 * time.Second        // longest delay of such a response, because clients have timeouts
 	maxBusyPeers = 1024
 
-	maxSchedulerDelay = 5 * time.Millisecond   // longest scheduler delay that does not count as an overload; a request waits for a processor about ten times, so it takes 50 ms longer
+	maxSchedulerDelay = 10 * time.Millisecond  // longest scheduler delay that does not count as an overload; a request waits for a processor about ten times, so it takes about 100 ms longer
 	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue, because clients have timeouts
 	admissionInterval = 100 * time.Millisecond // interval between checks of the scheduler delay
 	minAdmitted       = 64                     // number of requests in progress that are always admitted
@@ -38,7 +38,7 @@ const (
 
 	gateWait    = 5 * time.Second  // wait for the rest of a response's head if the response has begun before the body was sent
 	expectPause = 24 * time.Hour   // pause after which "Expect: 100-continue" is sent again to an upstream that has refused it
-	discardTime = time.Second      // limit for reading the body of a response that refuses the token, before the next attempt
+	discardTime = time.Second      // limit for reading the body of a response that refuses the token, and of a page whose title is logged
 	tokenWait   = 4 * time.Second  // wait for the first token, so that the client gets a response within 5 s
 	replaceWait = 20 * time.Second // wait for a new token after a refusal: one request to Entra ID and a margin
 	backOff     = 10 * time.Second // back-off for clients when nothing better is known

@@ -199,8 +199,7 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 
 // TestResponsesToUnreadRequests checks chunked responses to a request whose
 // operation the proxy cannot read. The first bytes of such a response are checked
-// too, because the only operation that docs/design.md excepts is
-// GetStreamingEvents.
+// too, because the only operation that docs/design.md excepts is GetStreamingEvents.
 func TestResponsesToUnreadRequests(t *testing.T) {
 	for _, c := range []struct {
 		name, body string

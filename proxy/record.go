@@ -20,7 +20,7 @@ type Record struct {
 	Method string // "POST"
 
 	Product string  // first product of the User-Agent: "exchangelib/5.4.0"
-	Asked   Service // the requested service, on a path that is not served
+	Asked   Service // the service that a request to a path that is not served was meant for; "" for other requests
 
 	Operation string // "GetFolder" in the client's spelling, "" if it was not found
 	Known     string // the operation from a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"

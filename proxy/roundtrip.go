@@ -317,7 +317,7 @@ func problemFor(err error, nothing bool) *problem {
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
 }
 
-// The function says reports whether err has a method NotSent() bool. That method
+// The function "says" reports whether err has a method NotSent() bool. That method
 // reports whether no byte of the request was sent.
 func says(err error) bool {
 	var attempt interface{ NotSent() bool }

@@ -22,7 +22,7 @@ import (
 func ExampleKeeper() {
 	entra := exampleEntra()
 	defer entra.Close()
-	authority, err := url.Parse(entra.URL) // "https://login.microsoftonline.com"
+	authority, err := url.Parse(entra.URL) // in production: "https://login.microsoftonline.com"
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -50,7 +50,7 @@ var explanations = [...]explanation{
 		"the certificate is outside its validity period",
 		"renew the certificate and register the new version on the application; if its dates are right, set this machine's clock"},
 
-	// Temporary errors.
+	// Temporary errors: they may end although nobody changes anything.
 	{[]int{90055, 50033, 90006, 90033, 90090}, Transient,
 		"Entra is busy or had a passing fault",
 		"wait: it is tried again by itself"},

@@ -166,7 +166,7 @@ func (r *rotation) activate(v *version) {
 	v.alarm.clear()
 }
 
-// probeAll sets the next probe of every version to the present.
+// probeAll makes the probe of every version due immediately.
 func (r *rotation) probeAll() {
 	for _, v := range r.list {
 		v.probe = deadline{}

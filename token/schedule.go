@@ -26,7 +26,7 @@ const (
 	backoffConfiguration = 5 * time.Minute  // longest back-off when a person must act; Reload ends it
 	backoffProbe         = 2 * time.Minute
 	probeSoon            = 5 * time.Minute // interval of probes at first: Entra needs seconds to minutes to accept a new certificate
-	probeSoonFor         = time.Hour       // how long probes are that frequent; people may need days to register a certificate
+	probeSoonFor         = time.Hour       // how long the interval is probeSoon; then it is probeLater, because people may need days to register a certificate
 	probeLater           = 15 * time.Minute
 
 	// Entra may ask for a wait of up to maxRetryAfter. Without a token every

@@ -67,8 +67,8 @@ func (r *Report) spanText() string {
 }
 
 // pauses returns a line for each gap, a line for each period in which hmaproxy
-// did not run, and one line about its starts. Gaps and periods beyond maxPauses
-// share a line.
+// did not run, and one line about its starts. One line replaces the gaps beyond
+// maxPauses, and one the periods beyond maxPauses.
 func (r *Report) pauses() []string {
 	var lines []string
 	add := func(list []Pause, what string) {

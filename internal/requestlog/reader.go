@@ -1,6 +1,6 @@
-// Package requestlog reads the request lines that package accesslog writes. It
-// also reads them in the formats in which container platforms and journals wrap
-// lines.
+// Package requestlog reads the log lines about requests that package accesslog
+// writes. It also reads them in the formats in which container platforms and
+// journals wrap lines.
 //
 // Clients chose the names in a log. Programs that print them must escape them;
 // this package does not.
@@ -38,21 +38,21 @@ type Facts struct {
 	Lines      int64 // number of lines that are not blank
 	Requests   int64 // number of requests that the Reader passed to the function given to NewReader
 	Other      int64 // number of other lines of hmaproxy
-	Duplicates int64 // number of request lines that were read before
-	Unchecked  int64 // number of request lines that may be duplicates, because too many ids are known
+	Duplicates int64 // number of lines about requests that were read before
+	Unchecked  int64 // number of lines about requests that may have been read before; too many ids are known to check this
 	Cut        int64 // number of lines that begin as JSON but are incomplete, and of lines that are too long
 	Foreign    int64 // number of lines of other programs
 	Text       int64 // number of lines in the text form for terminals, which a Reader cannot parse
 	Unknown    int64 // number of lines with a reason that this version does not know
-	Old        int64 // number of request lines of versions that did not log mailbox_form and push
+	Old        int64 // number of lines about requests by the first version, which did not log mailbox_form and push
 
-	LeftOut map[proxy.Reason]int64 // number of refused requests that the log leaves out
-	Dropped int64                  // number of lines of the log that were lost
+	LeftOut map[proxy.Reason]int64 // number of refused requests that the log leaves out, by reason
+	Dropped int64                  // number of lines that hmaproxy could not write to the log
 
-	Informed    bool     // the log contains request lines of the level INFO
+	Informed    bool     // the log contains lines of the level INFO about requests
 	Unfinished  []string // names of compressed files that end too early
 	Events      []Event  // events in the order of reading
-	MoreEvents  int64    // number of further events, beyond the limit
+	MoreEvents  int64    // number of further events, beyond maxEvents
 	Versions    []string // versions of hmaproxy, from the lines about starts
 	First, Last time.Time
 }
@@ -207,8 +207,8 @@ func (r *Reader) entry(l *entry) {
 	r.facts.Other++
 }
 
-// leftOut counts requests that the log leaves out. It reports whether the
-// reason is known.
+// leftOut counts requests that the log leaves out. It returns false if the reason
+// is unknown or the number is negative.
 func (r *Reader) leftOut(l *entry) bool {
 	var reason proxy.Reason
 	if err := reason.UnmarshalText([]byte(l.Reason)); err != nil || l.Count < 0 {

@@ -215,8 +215,8 @@ func (p *Policy) DecideAnchor(value string) *Refusal {
 
 // DecideMailbox decides about a mailbox that a client names by an address, as
 // in Autodiscover. It returns the address in the spelling that Decide would
-// return. Even without a list it refuses a name that is not an address. In audit
-// mode it returns the same refusals, and the caller only logs them.
+// return. Even without a list it refuses names that are not addresses. In audit mode
+// it returns the same refusals, and the caller only logs them.
 func (p *Policy) DecideMailbox(address string) (string, *Refusal) {
 	id, problem := p.match(ews.Identity{Kind: ews.SmtpAddress, Value: address})
 	if problem != "" {

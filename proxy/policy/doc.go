@@ -4,9 +4,9 @@
 //
 // The access token opens every mailbox of the organisation, so these decisions
 // are usually the only protection of the other mailboxes. A decision is a
-// sequence of checks, each of which may refuse the request. A mailbox that
-// passes all checks is sent in the list's own spelling: the operator's text goes
-// upstream, not the client's.
+// sequence of checks, each of which may refuse the request. If the list has an
+// entry for exactly the mailbox, the mailbox is sent in the spelling of that entry,
+// not of the client. If only a wildcard matches, it is sent in lower case.
 //
 // Start with [ParsePatterns] and [New]. For each request call [Policy.Decide].
 // Call [Policy.DecideReference] for each mailbox that the Body names, and

@@ -108,8 +108,7 @@ func isOrdinary(local []byte) bool {
 
 // isSystem reports whether a local part, in lower case, begins like an IMCEA
 // encapsulation or like the name of a mailbox that Exchange creates: an
-// arbitration, discovery, federation, health or migration mailbox. Exchange's
-// set-up assigns these names.
+// arbitration, discovery, federation, health or migration mailbox.
 func isSystem(local []byte) bool {
 	for _, prefix := range [...]string{
 		"imcea", "systemmailbox", "discoverysearchmailbox", "federatedemail.", "healthmailbox", "migration.",

@@ -45,8 +45,8 @@ type Policy struct {
 }
 
 // New returns the policy that config describes. Its error reports the
-// contradictions in config: a list without an entry; strict ids without targets or
-// without a GUID entry; audit mode, targets, strict ids, primary addresses or
+// contradictions in config: a list without an entry, unless Empty is set; strict ids
+// without targets or a GUID entry; audit mode, targets, strict ids, primary addresses or
 // operations without a list; a default mailbox that is not an address or not on
 // the list.
 func New(config Config) (*Policy, error) {
@@ -128,8 +128,8 @@ func (p *Policy) Narrow(patterns []Pattern) *Policy {
 	return &narrow
 }
 
-// Limited reports whether there is a list. Without a list no request is refused
-// because of its content.
+// Limited reports whether there is a list. Without a list, Decide returns only
+// refusals for which Refusal.Always holds.
 func (p *Policy) Limited() bool { return !p.open }
 
 // Audit reports whether p is in audit mode: refusals are only logged, except
@@ -180,8 +180,8 @@ func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	return listed, problem
 }
 
-// lookUp returns the results of match. It also returns whether every list has
-// an exact entry for the name, and not only a wildcard that matches it.
+// lookUp returns the results of match. It also returns whether every list has an
+// entry for exactly this name, and not only a wildcard that matches it.
 func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refusal string) {
 	problem, missing := nameProblem(id)
 	switch {

@@ -76,8 +76,8 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Reason.String() + ": " + r.Detail }
 
 // Always reports whether the refusal also applies without an allow-list and in
-// audit mode. This is so if the proxy has to add an identity and has none,
-// because the request cannot be forwarded without an identity.
+// audit mode. This is so if the policy impersonates the Basic user and the client
+// has sent no user name that can be impersonated.
 func (r *Refusal) Always() bool {
 	return r.Reason == LoginRequired || r.Reason == LoginNameInvalid
 }

@@ -99,7 +99,7 @@ func upload(ctx context.Context, base string) error {
 	if _, err := once(r, &response); err != nil {
 		return err
 	}
-	var got int64 // size of the received request; it may be larger, because a proxy may write the SOAP header in a longer form
+	var got int64 // size of the request that Exchange got; a proxy that writes the SOAP header in a longer form makes it larger
 	if _, err := fmt.Sscanf(response.String(), "<got>%d</got>", &got); err != nil || got < r.ContentLength {
 		return fmt.Errorf("of %d bytes Exchange said %.100q", r.ContentLength, response.String())
 	}

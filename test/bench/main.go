@@ -6,8 +6,8 @@
 //
 // The command needs Debian, and root unless nginx, haproxy and wrk are already
 // installed. README.md describes the measurements and how they are made. The exit
-// status is 1 when a peer does not do the work that is compared, or when nothing
-// could be measured. A missed goal does not change the exit status.
+// status is 1 when the check of a peer or a measurement fails. A missed goal does not
+// change the exit status.
 package main
 
 import (
@@ -157,7 +157,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// The function because changes an error that occurred because ctx has ended. The
+// The function "because" changes an error that occurred because ctx has ended: the
 // text then says that the time limit was exceeded or that the run was
 // interrupted.
 func because(ctx context.Context, err error) error {

@@ -35,7 +35,7 @@ type bench struct {
 	stderr    io.Writer
 	dir       string // folder of all files, removed at the end
 	caddy     string // path of the program caddy
-	token     string // the token of the peers
+	token     string // the access token that the peers other than hmaproxy send
 	emulator  *emulator.Emulator
 	backend   *process // emulated Exchange for small requests: nginx
 	direct    string   // host:port of backend

@@ -21,7 +21,7 @@ type Store struct {
 	mu            sync.Mutex
 	mailboxes     []*mailbox
 	groups        map[string][]string // members of the groups, by the group's address in lower case
-	grants        map[[2]string]bool  // pairs of a user and an owner, by their primary addresses in lower case
+	grants        map[[2]string]bool  // pairs {user, owner} of primary addresses in lower case: the user may open the owner's mailbox
 	subscriptions map[string]*subscription
 	executed      map[string]int // number of runs, by operation
 	changes       int            // number of changes so far, from which items, history entries and watermarks get their numbers
