@@ -103,12 +103,12 @@ func backEndValue(name, value string) bool {
 	return true
 }
 
-// backEndEntry reports whether an entry of X-BackEndCookie contains only a
-// plain name of a database or a server. Exchange writes
-// Database~GUID~domain~time~forest or Server~host~version~time, inverts every
-// byte and encodes the result in base64. Exchange ignores an entry that it
-// cannot decode. The name is checked because a front end connects to the host
-// in this cookie.
+// backEndEntry reports whether an entry of X-BackEndCookie may be sent to Exchange.
+// Exchange writes Database~GUID~domain~time~forest or Server~host~version~time,
+// inverts every byte and encodes the result in base64. All fields except the first
+// and the time must have only characters of a host name, because a front end
+// connects to the host in this cookie. An entry that is not base64 may be sent,
+// because Exchange ignores it.
 func backEndEntry(entry string) bool {
 	text, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(entry, " ", ""))
 	if err != nil {

@@ -120,7 +120,7 @@ type gatedReader struct {
 	stuck *time.Timer // runs while the transport is not reading
 }
 
-// newGatedReader returns a reader for body. The reader calls the function stuck
+// newGatedReader returns a reader for body. The reader calls the function "stuck"
 // when the transport has not read for stuckTime.
 func newGatedReader(body io.ReadCloser, gate *gate, stuck func()) *gatedReader {
 	return &gatedReader{ReadCloser: body, gate: gate, stuck: time.AfterFunc(stuckTime, stuck)}

@@ -465,7 +465,7 @@ func (q request) inChunks() request           { q.chunked = true; return q }
 func (q request) withoutCredentials() request { q.anonymous = true; return q }
 
 // prepare adds header lines: the credentials if the setup has client users, the length
-// or the encoding of the body, and the padding for the fields lines and size.
+// or the encoding of the body, and the padding that the fields "lines" and "size" ask for.
 func (q request) prepare(s setup) request {
 	named := slices.ContainsFunc(q.header, func(line string) bool { return headerName(line) == "authorization" })
 	if s.users && !q.anonymous && !named {

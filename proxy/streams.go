@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// streams ends all notification streams when the process stops. Only these
-// requests may last for many minutes. It is safe for concurrent use.
+// streams ends all notification streams when the process stops. They may last for
+// half an hour; other requests usually end soon. It is safe for concurrent use.
 type streams struct {
 	ended context.Context
 	end   context.CancelFunc

@@ -10,8 +10,8 @@ import (
 )
 
 // TestUpstreamThatStopsReading checks that a request ends if the upstream stops
-// reading its body. While a body is being sent, the server does not detect that the
-// client has left, so the proxy must end the request itself.
+// reading its body. The HTTP server that runs the Handler does not detect that the
+// client has left before the whole body was read, so the Handler must end the request.
 func TestUpstreamThatStopsReading(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		name := "the client waits"

@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// maxHostName is the length of the longest host name. It is not in hostName,
-// because a regular expression with a large count takes long to compile at the start.
+// maxHostName is the length of the longest host name. The regular expression
+// hostName does not contain it, because it would then take long to compile.
 const maxHostName = 253
 
 var (

@@ -597,7 +597,7 @@ func TestClockSkew(t *testing.T) {
 	tests := []struct {
 		name    string
 		clock   time.Duration // Entra's clock minus the local clock
-		refused bool          // refusal of the first assertion
+		refused bool          // Entra refuses the times of the first assertion
 		warning bool
 	}{
 		{"equal", 0, false, false},

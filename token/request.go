@@ -82,7 +82,7 @@ func (r *requester) request(ctx context.Context) (result confidential.AuthResult
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
-		case runtime.Error: // the text of a runtime error contains only numbers and types
+		case runtime.Error: // of the values in the program, its text contains only numbers and names of types
 			err = &panicError{oneLine(v)}
 		default:
 			err = &panicError{fmt.Sprintf("%T", v)}

@@ -165,7 +165,7 @@ func (r *rounds) endBackoff(endHold bool) {
 	r.retry = r.hold
 }
 
-// reloadRequests are the calls of Reload. One per reloadInterval takes effect.
+// reloadRequests are the calls of Reload. At most one per reloadInterval takes effect.
 type reloadRequests struct {
 	mu      sync.Mutex
 	pending bool

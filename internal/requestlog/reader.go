@@ -37,7 +37,7 @@ var ErrUTF16 = errors.New("the file is UTF-16: save it as UTF-8")
 type Facts struct {
 	Lines      int64 // number of lines that are not blank
 	Requests   int64 // number of requests that the Reader passed to the function given to NewReader
-	Other      int64 // number of other lines of hmaproxy
+	Other      int64 // number of lines of hmaproxy that are not about one request
 	Duplicates int64 // number of lines about requests that were read before
 	Unchecked  int64 // number of lines about requests that may have been read before; too many ids are known to check this
 	Cut        int64 // number of lines that begin as JSON but are incomplete, and of lines that are too long

@@ -98,8 +98,8 @@ func TestEveryOperationHasAClass(t *testing.T) {
 
 // TestReadPreset compares the preset @read with the schema. An operation whose
 // name begins with Get, Find or Sync must be in the preset, unless it is refused
-// by default or listed in the variable left. An operation of the preset with any
-// other name must be listed in the variable others.
+// by default or listed in the variable "left". An operation of the preset with any
+// other name must be listed in the variable "others".
 func TestReadPreset(t *testing.T) {
 	others := strings.Fields("ConvertId ExpandDL ResolveNames Subscribe Unsubscribe")
 	left := strings.Fields(`

@@ -34,7 +34,7 @@ func (b *bench) start(ctx context.Context, dir string, env []string, argv ...str
 }
 
 // start runs a program in its own process group until ctx ends. Its output goes to
-// the file output in dir.
+// the file "output" in dir.
 func start(ctx context.Context, dir string, env []string, argv ...string) (*process, error) {
 	p := &process{done: make(chan struct{}), log: filepath.Join(dir, "output")}
 	out, err := os.Create(p.log)

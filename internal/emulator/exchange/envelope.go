@@ -153,7 +153,7 @@ func (e *envelope) want(space, local string) (xml.StartElement, error) {
 }
 
 // readHead reads up to and including the Body's start tag. With an error it also
-// returns the part of the head that precedes the error.
+// returns the head. This head has the blocks only if the whole Header was read.
 func (e *envelope) readHead() (*head, error) {
 	h := new(head)
 	if _, err := e.want(nsSoap, "Envelope"); err != nil {

@@ -166,8 +166,8 @@ func (s *Store) byGUID(guid string) *mailbox {
 	return nil
 }
 
-// impersonated returns the mailbox that a request impersonates. The caller sends
-// the fault, if there is one, before it reads the operation.
+// impersonated returns the mailbox that a request impersonates, or the fault that
+// the client gets in place of the operation's response.
 func (s *Store) impersonated(h *head) (*mailbox, *fault) {
 	if f := h.check(); f != nil {
 		return nil, f
