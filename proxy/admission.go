@@ -41,7 +41,7 @@ type admission struct {
 	rate    float64   // number of requests that end per second
 }
 
-// A waiter is a request that waits to be admitted.
+// A waiter is a request in one of the two queues: waiting or excess.
 type waiter struct {
 	since    time.Time
 	admitted chan bool // receives one value: whether the request is admitted

@@ -31,9 +31,8 @@ func (e *expectation) wanted() bool {
 // header.
 func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix()) }
 
-// A gate protects a body that cannot be sent twice. It does not pass the body to
-// an attempt that already has a response, or that has waited for 100 Continue in
-// vain. The transport reads the body in three cases: after 100 Continue, when 100
+// A gate protects a body that cannot be sent twice. If the request has an Expect
+// header, the transport reads the body in three cases: after 100 Continue, when 100
 // Continue has not come in time, and after a final response, to keep the
 // connection. The gate passes the body only in the first case. If the request has
 // no Expect header, the gate passes the body immediately, unless a response has

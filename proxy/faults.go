@@ -77,7 +77,8 @@ func rejected(status int, reason Reason) *problem {
 	return &problem{form: closingText, status: status, reason: reason}
 }
 
-// malformed returns the response to a request that is not well-formed.
+// malformed returns the response to a request that is not well-formed or has an
+// HTTP version that is not supported.
 func malformed(status int, reason Reason) *problem {
 	return &problem{form: malformedText, status: status, reason: reason}
 }

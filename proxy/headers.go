@@ -124,7 +124,7 @@ func setContentType(out, in http.Header, i *inspection) {
 // X-PublicFolderMailbox and X-OWA-ExplicitLogonUser if the policy allows their
 // mailboxes. It copies X-AnchorMailbox, which decideHeaders has checked. If the
 // client sent no X-AnchorMailbox, it sets the header to the impersonated mailbox,
-// provided that this mailbox is named by an address.
+// provided that this mailbox is named by an address or a user principal name.
 func setMailboxHeaders(out, in http.Header, i *inspection) {
 	for _, name := range [...]string{publicFolderHeader, explicitLogonHeader} {
 		if v := value(in, name); v != "" && i.client.policy.Allows(v) {

@@ -106,7 +106,7 @@ func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 // Replace returns a usable token other than rejected, which the resource has
 // refused. If the current token differs from rejected, Replace returns the
 // current token without blocking. Otherwise Replace forces one refresh for all
-// callers, or waits for a forced refresh in progress. Until the refresh
+// callers, or waits for the refresh in progress. Until the refresh
 // succeeds, Token returns the old token. The error
 //   - is [ErrLimited], without blocking, when the limit for forced refreshes is
 //     reached: a burst of three, then one per 30 s, counted over all callers,

@@ -91,7 +91,7 @@ func (r *refresher) refreshIn(now time.Time) time.Duration {
 	return r.keeper.rounds.refreshIn(now, r.planned)
 }
 
-// takeReload makes all postponed actions due if a reload was requested.
+// takeReload makes all postponed actions due if a reload was requested and is due.
 func (r *refresher) takeReload(now time.Time) {
 	if !r.keeper.reloads.take(now) {
 		return

@@ -33,8 +33,8 @@ var (
 
 // httpClient returns a client for cfg's authority only. The client follows no
 // redirects, because 307 and 308 would post the assertion to a different host. It
-// keeps no cookies and limits the size of every response. cfg.HTTPClient cannot
-// change these properties.
+// keeps no cookies and limits the size of every response body. cfg.HTTPClient
+// cannot change these properties.
 func (cfg Config) httpClient() *http.Client {
 	client := http.Client{}
 	if cfg.HTTPClient != nil {

@@ -28,7 +28,7 @@ type Options struct {
 	Suggest  bool
 	Graph    bool
 	Location *time.Location // time zone of the times in text and on the page
-	Top      int            // maximum number of rows of each table in text; 0: all
+	Top      int            // maximum number of rows of each table in text, except the tables about Microsoft Graph; 0: all
 }
 
 // A Report contains the data that all formats show. Its texts are printable.

@@ -47,7 +47,7 @@ type lineForm int
 
 const (
 	ours    lineForm = iota // a line of hmaproxy
-	cut                     // incomplete JSON
+	cut                     // begins as JSON but is not valid JSON, usually because it is incomplete
 	text                    // a log line about a request, in hmaproxy's text form for terminals
 	foreign                 // anything else
 )
