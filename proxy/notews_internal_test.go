@@ -61,8 +61,8 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
-// TestBodyWithoutRoom checks which of two causes the response names: the memory for
-// bodies, or the slot of the connection.
+// TestBodyWithoutRoom checks the response if there is no memory for a body. It must
+// not be the response on a connection that has lost its slot.
 func TestBodyWithoutRoom(t *testing.T) {
 	if p := noRoom(body.ErrFull); p.reason != ReasonProxyBusy || p.prompt || p.detail != "" {
 		t.Errorf("without memory: %+v", p)

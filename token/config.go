@@ -46,8 +46,8 @@ type Config struct {
 
 	// HTTPClient sends the requests to Entra. nil means a client with its own
 	// transport, which honours HTTPS_PROXY and requires TLS 1.2 or later. With
-	// every client, redirects are not followed, the size of responses is limited, and
-	// requests to hosts other than the authority are refused.
+	// every client, redirects are not followed, the size of response bodies is limited,
+	// and requests to hosts other than the authority are refused.
 	HTTPClient *http.Client
 
 	Log *slog.Logger // nil: no log

@@ -16,10 +16,10 @@ import (
 const (
 	attemptTimeout = 15 * time.Second
 
-	// maxLifetime is far above the longest lifetime that Entra issues: 28 hours,
-	// with continuous access evaluation. A lifetime above maxLifetime is a
-	// mistake, and could overflow the arithmetic of the schedule. It is reduced to
-	// maxLifetime.
+	// maxLifetime is far above the longest lifetime that Entra issues (28
+	// hours, with continuous access evaluation). A longer lifetime is reduced
+	// to maxLifetime, because it is a mistake and could overflow the
+	// arithmetic of the schedule.
 	maxLifetime = 7 * 24 * time.Hour
 
 	// Exchange accepts 64 KiB of headers by default; tokens have 2 to 4 KiB.

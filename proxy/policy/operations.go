@@ -12,8 +12,7 @@ import (
 )
 
 // Operations says which operations may be called. The zero value is the
-// default: the known operations, except the refused operations, which act
-// beyond the impersonated mailbox.
+// default: the known operations, except refusedOperations.
 type Operations struct {
 	named map[string]bool // the named operations, by operationKey
 	lift  bool            // the named operations are allowed in addition to the default
@@ -36,7 +35,7 @@ func (o Operations) Unknown() []string { return slices.Clone(o.other) }
 // Names are the schema's names in any letter case, with or without "Request" at
 // the end. Subscribe:Push is a subscription for push notifications, which
 // Subscribe does not include. GetNonIndexableItem* is short for the two
-// operations with that prefix. The preset @read has the operations that change
+// operations with that prefix. The preset @read has operations that change
 // nothing. The preset @send has the operations that compose and send a message.
 //
 // A name that is in no schema is accepted, because it may be an operation of a

@@ -166,15 +166,15 @@ const (
 )
 
 // match looks a name up on all lists. It returns the identity to send, or the
-// text of a refusal. Without a list the identity is unchanged. Otherwise its
-// spelling is that of the exact entry in the first list that has one. If only
-// wildcards match, it is in lower case.
+// text of a refusal. Without a list the identity is unchanged. Otherwise it has the
+// spelling of the first exact entry for the name in the lists. It is in lower case
+// if only wildcards match.
 //
-// An address that matches only a wildcard may be an alias of a mailbox in another
-// domain, which the wildcard does not cover. So it is sent as PrimarySmtpAddress,
-// in which Exchange refuses aliases (ErrorNonPrimarySmtpAddress). An SmtpAddress
-// stays one only if every list has an exact entry for it and Config.PrimaryOnly is
-// not set.
+// An address that matches only a wildcard of some list may be an alias of a mailbox
+// in another domain, which the wildcard does not cover. Such an address is sent as
+// PrimarySmtpAddress, in which Exchange refuses aliases
+// (ErrorNonPrimarySmtpAddress). An SmtpAddress stays one only if every list has an
+// exact entry for it and Config.PrimaryOnly is not set.
 func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	listed, _, problem := p.lookUp(id)
 	return listed, problem

@@ -71,7 +71,7 @@ func (s shape) extended(i *item) []*node {
 	return list
 }
 
-// of(i) returns i as XML, with the fields that the shape selects.
+// The method "of" returns the item i as XML, with the fields that the shape selects.
 func (s shape) of(i *item) string {
 	var b strings.Builder
 	b.WriteString("<t:" + i.class + ">")

@@ -84,7 +84,8 @@ func cutShort(err error) bool {
 	return ok && syntax.Msg == "unexpected EOF"
 }
 
-// check returns the fault for a header that contradicts itself, or nil.
+// check returns the fault for a header that contradicts itself or has an unknown
+// block that must be understood, or nil.
 func (h *head) check() *fault {
 	count := map[string]int{}
 	for _, b := range h.blocks {
