@@ -23,7 +23,7 @@ const (
 	maxBusyDelay = 2 * time.Second        // longest delay of such a response, because clients have timeouts
 	maxBusyPeers = 1024
 
-	maxSchedulerDelay = 10 * time.Millisecond  // longest scheduler delay that does not count as an overload; a request waits for a processor about ten times, so it takes about 100 ms longer
+	maxSchedulerDelay = 5 * time.Millisecond   // longest scheduler delay that does not count as an overload; a request waits for a processor about ten times, so it takes about 50 ms longer
 	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue, because clients have timeouts
 	admissionInterval = 100 * time.Millisecond // interval between checks of the scheduler delay
 	minAdmitted       = 64                     // number of requests in progress that are always admitted
