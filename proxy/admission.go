@@ -131,8 +131,10 @@ func (a *admission) leave(now time.Time) {
 }
 
 // tick begins a batch: it adapts the limit, admits requests, and refuses those that
-// have waited for too long. It schedules itself again while requests wait, so that
-// they are admitted even if no other request arrives or ends.
+// have waited for too long. It refuses at most minBatch of them, because thousands
+// that began to wait at the same time would otherwise be refused within a few
+// milliseconds. tick schedules itself again while requests wait, so that they are
+// admitted even if no other request arrives or ends.
 func (a *admission) tick() {
 	runtime.Gosched() // let goroutines of the previous batch run first
 	a.mu.Lock()
@@ -144,7 +146,7 @@ func (a *admission) tick() {
 	for e := a.waiting.Front(); e != nil && now.Sub(e.Value.(*waiter).since) >= maxAdmissionWait; e = a.waiting.Front() {
 		a.excess.PushBack(a.waiting.Remove(e))
 	}
-	for a.excess.Len() > 0 && a.batched < a.batch() {
+	for range min(minBatch, a.excess.Len()) {
 		a.batched++
 		a.excess.Remove(a.excess.Front()).(*waiter).admitted <- false
 	}
