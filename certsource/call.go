@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// The method "call" performs one operation on the vault by calling run. The context
-// of run ends after callTimeout. The returned error says what failed and what to
-// do.
+// call performs one operation on the vault by calling run. The context of run ends
+// after callTimeout. The returned error says what failed and what to do.
 func (c *vaultClient) call(ctx context.Context, s *session, op, version string, run func(context.Context) error) *Error {
 	inner, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -75,9 +75,9 @@ func (a *admission) enter(ctx context.Context, now time.Time) error {
 	}
 }
 
-// The method "queue" admits or refuses a request immediately, or puts it in a queue.
-// place is nil unless the request was put in a queue. err is errOverload if the
-// request was refused.
+// queue admits or refuses a request immediately, or puts it in a queue. place is
+// nil unless the request was put in a queue. err is errOverload if the request was
+// refused.
 func (a *admission) queue(now time.Time) (place *list.Element, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

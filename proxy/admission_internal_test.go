@@ -125,8 +125,8 @@ func TestOverload(t *testing.T) {
 	})
 }
 
-// TestLimitFollowsTheDelay checks that an overload halves the number of requests in
-// progress, and that the limit then rises by about 3 % per interval.
+// TestLimitFollowsTheDelay checks that the limit becomes half the number of requests
+// in progress during an overload, and that it then rises by about 3 % per interval.
 func TestLimitFollowsTheDelay(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.come(400, time.Hour)

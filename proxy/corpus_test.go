@@ -118,9 +118,8 @@ func TestCorporaAtAutodiscover(t *testing.T) {
 	}
 }
 
-// The method "raw" sends bytes and returns the status of the first response, 0 if
-// there is none within two seconds. It replaces {HP} and {PORT} by the proxy's address
-// and port.
+// raw sends bytes and returns the status of the first response, 0 if there is none
+// within two seconds. It replaces {HP} and {PORT} by the proxy's address and port.
 func (r *testProxy) raw(t *testing.T, raw []byte) int {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(r.address)

@@ -27,8 +27,7 @@ func (e *expectation) wanted() bool {
 	return !e.never && time.Now().Unix() >= e.until.Load()
 }
 
-// The method "refused" records that the upstream has refused or ignored the Expect
-// header.
+// refused records that the upstream has refused or ignored the Expect header.
 func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix()) }
 
 // A gate protects a body that cannot be sent twice. If the request has an Expect

@@ -139,7 +139,8 @@ func (i *inspection) Refuse(err error) error {
 	return nil
 }
 
-// HeadKnown reports whether the head was read; see body.Inspector.
+// HeadKnown reports whether the SOAP head was read, or the document is sent without
+// being read; see body.Inspector.
 func (i *inspection) HeadKnown() bool { return i.unread || i.scanner.Request() != nil }
 
 // Forwardable returns how far the document may be sent; see body.Inspector.

@@ -97,8 +97,7 @@ func (r *responder) document(status int, contentType, text string, p *problem) {
 	r.write(status, text)
 }
 
-// The method "delay" waits if the client repeats a failing request without a
-// pause.
+// delay waits if the client repeats a failing request without a pause.
 func (r *responder) delay() {
 	d := r.busy.next(peerOf(r.record.Remote, r.record.Client), time.Now())
 	if d == 0 {

@@ -304,7 +304,7 @@ func bearerChallenged(h http.Header) bool {
 }
 
 // problemFor maps the error of a round trip to the client's response. The
-// parameter nothing is true if no byte of the request was sent.
+// parameter "nothing" says that no byte of the request was sent.
 func problemFor(err error, nothing bool) *problem {
 	switch {
 	case errors.Is(err, errNoToken):
@@ -317,8 +317,8 @@ func problemFor(err error, nothing bool) *problem {
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
 }
 
-// The function "says" reports whether err has a method NotSent() bool. That method
-// reports whether no byte of the request was sent.
+// says reports whether err has a method NotSent() bool. That method reports
+// whether no byte of the request was sent.
 func says(err error) bool {
 	var attempt interface{ NotSent() bool }
 	return errors.As(err, &attempt)

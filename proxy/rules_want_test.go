@@ -36,8 +36,8 @@ func (w want) closed() want { w.conn = "closed"; return w }
 func (w want) withUsers() want    { yes := true; w.users = &yes; return w }
 func (w want) withoutUsers() want { no := false; w.users = &no; return w }
 
-// The method "times" sets the expected number of complete attempts at Exchange. The
-// attempts of the requests in rule.first count too.
+// times sets the expected number of complete attempts at Exchange. The attempts of
+// the requests in rule.first count too.
 func (w want) times(n int) want { w.sent = n; return w }
 
 // Values of a want that match anything.

@@ -10,10 +10,9 @@ import (
 	"strings"
 )
 
-// The function "discovered" requests the URL of Exchange from the product, and
-// opens the Inbox at that URL. A client that is configured with only an address
-// does the same. For a mailbox that is not allowed, the product must return no
-// URL.
+// discovered requests the URL of Exchange from the product, and opens the Inbox
+// at that URL. A client that is configured with only an address does the same.
+// For a mailbox that is not allowed, the product must return no URL.
 func discovered(ctx context.Context, d *demo) error {
 	found, err := d.discover(ctx, "alice@contoso.com")
 	if err != nil {

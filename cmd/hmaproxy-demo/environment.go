@@ -241,7 +241,7 @@ func (p *product) send(ctx context.Context, what, mailbox, operation, user strin
 	return response{resp.StatusCode, resp.Header, string(text)}, err
 }
 
-// The method "received" prints a response.
+// received prints a response.
 func (e *environment) received(r response) {
 	what := fmt.Sprintf("%d %s", r.status, r.code())
 	if reason := r.header.Get("X-Hmaproxy-Error"); reason != "" {

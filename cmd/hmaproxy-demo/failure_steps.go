@@ -12,8 +12,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// The function "expiry" makes Entra ID issue short-lived tokens and waits until a
-// short-lived token is replaced.
+// expiry makes Entra ID issue short-lived tokens and waits until a short-lived
+// token is replaced.
 func expiry(ctx context.Context, d *demo) error {
 	d.env.cloud.Entra().SetTokenLifetime(6 * time.Second)
 	d.env.cloud.Exchange().RevokeAll() // so that the proxy fetches the first short-lived token
@@ -29,8 +29,7 @@ func expiry(ctx context.Context, d *demo) error {
 	return err
 }
 
-// The function "outage" stops Entra ID. Requests are served with the current
-// token.
+// outage stops Entra ID. Requests are served with the current token.
 func outage(ctx context.Context, d *demo) error {
 	// Wait until a long-lived token has replaced the short-lived token.
 	issued := d.env.cloud.Entra().Issued()
@@ -62,9 +61,9 @@ func revoked(ctx context.Context, d *demo) error {
 	return err
 }
 
-// The function "rotated" registers a new certificate in Entra ID and uploads it
-// to the vault. When the proxies have tried it, rotated removes the registration
-// of the old certificate.
+// rotated registers a new certificate in Entra ID and uploads it to the vault.
+// When the proxies have tried it, rotated removes the registration of the old
+// certificate.
 func rotated(ctx context.Context, d *demo) error {
 	fresh, err := emulator.NewCertificate(emulator.CertOptions{})
 	if err != nil {

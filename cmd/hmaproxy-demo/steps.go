@@ -81,8 +81,7 @@ func runSteps(ctx context.Context, out io.Writer) error {
 	return e.summary(failed)
 }
 
-// The method "join" cancels the instances of the product and waits for them to
-// end.
+// join cancels the instances of the product and waits for them to end.
 func (e *environment) join(cancel func()) {
 	cancel()
 	for _, ended := range e.stopped {
@@ -220,8 +219,7 @@ func until(r io.Reader, text string) error {
 	return nil
 }
 
-// The method "granted" returns the number of tokens for Exchange that Entra ID
-// has issued.
+// granted returns the number of tokens for Exchange that Entra ID has issued.
 func (d *demo) granted() (n int) {
 	for _, h := range d.env.cloud.Entra().Hops() {
 		if h.Form.Get("client_assertion") != "" && h.Status == 200 {

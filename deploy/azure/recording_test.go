@@ -123,9 +123,9 @@ exit "$code"
 	}
 }
 
-// The method "compare" checks that the last run made the same calls of az, with the
-// same outputs, as the recorded run, which is the parameter "one". In the recorded
-// run theirs replaces text that differs between runs, in the last run ours does.
+// compare checks that the last run made the same calls of az, with the same
+// outputs, as the recorded run, which is the parameter "one". In the recorded run
+// theirs replaces text that differs between runs, in the last run ours does.
 func (n *tenant) compare(one recordedRun, theirs, ours names) {
 	n.t.Helper()
 	calls := strings.Split(strings.TrimSpace(n.read("calls")), "\n")

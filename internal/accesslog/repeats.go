@@ -113,7 +113,7 @@ func (m *repeats) forget(now time.Time) bool {
 	return len(m.lines) < repeatKinds
 }
 
-// The method "close" logs the counts that were not logged yet.
+// close logs the counts that were not logged yet.
 func (m *repeats) close() {
 	m.mu.Lock()
 	lines := m.lines

@@ -214,8 +214,8 @@ func (o *observer) done(r *proxy.Record) {
 	}
 }
 
-// The method "malformed" reports a request that the server refuses because of its
-// head. Such a request has no Record.
+// malformed reports a request that the server refuses because of its head. Such a
+// request has no Record.
 func (o *observer) malformed(remote string, status int, reason string) {
 	o.log.Malformed(remote, status, reason)
 	o.metrics.Malformed(status)

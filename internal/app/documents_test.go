@@ -59,8 +59,8 @@ func metricNames(t *testing.T) []string {
 	return names
 }
 
-// The function "exists" reports whether a name in a query is a metric or one of the
-// three series of a histogram.
+// exists reports whether a name in a query is a metric or one of the three series
+// of a histogram.
 func exists(names []string, name string) bool {
 	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
 		if base, ok := strings.CutSuffix(name, suffix); ok && strings.HasSuffix(base, "_seconds") && slices.Contains(names, base) {

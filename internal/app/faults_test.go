@@ -208,7 +208,7 @@ func listenerCertificate(span time.Duration) func(*testProduct) {
 	}
 }
 
-// The function "group" configures an allow-list of the members of a group.
+// group configures an allow-list of the members of a group.
 func group(h *testProduct) {
 	h.emu.Exchange().AddGroup("erp@contoso.com", "alice@contoso.com")
 	delete(h.env, "HMA_ALLOWED_MAILBOXES")
@@ -360,8 +360,8 @@ func describeReady(a response) string {
 	return fmt.Sprint(a.status) + " " + strings.TrimSpace(a.text)
 }
 
-// The function "risen" lists the counters of refusals, failures and faults that differ
-// between before and after.
+// risen lists the counters of refusals, failures and faults that differ between
+// before and after.
 func risen(before, after string) string {
 	var names []string
 	for line := range strings.Lines(after) {

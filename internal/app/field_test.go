@@ -147,7 +147,7 @@ type fieldDevice struct {
 
 const page = "<html><head><title>Sign in</title></head><body></body></html>"
 
-// The function "responds" returns a device that responds in place of Exchange.
+// responds returns a device that responds in place of Exchange.
 func responds(status int, contentType, body string, header ...string) *emulator.Fault {
 	h := http.Header{"Content-Type": nil} // the nil value prevents net/http from adding a Content-Type
 	if contentType != "" {

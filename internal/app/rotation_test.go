@@ -269,8 +269,8 @@ func TestCertificateFileChanges(t *testing.T) {
 	})
 }
 
-// The method "pass" lets the time d pass, in which all requests must succeed. Requests
-// are frequent until the next poll of the vault is over, because a change takes effect
+// pass lets the time d pass, in which all requests must succeed. Requests are
+// frequent until the next poll of the vault is over, because a change takes effect
 // at that poll.
 func (s *testProduct) pass(d time.Duration) {
 	s.t.Helper()

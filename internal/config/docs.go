@@ -100,7 +100,7 @@ type section struct {
 	variables []variable
 }
 
-// The function "sections" groups the variables by their sections.
+// sections groups the variables by their sections.
 func sections() []section {
 	var all []section
 	for _, v := range variables() {

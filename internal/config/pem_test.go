@@ -28,7 +28,7 @@ func utf16(text []byte, mark bool) []byte {
 	return out
 }
 
-// The function "swapped" turns UTF-16 from little-endian to big-endian.
+// swapped turns UTF-16 from little-endian to big-endian.
 func swapped(text []byte) []byte {
 	for i := 0; i+1 < len(text); i += 2 {
 		text[i], text[i+1] = text[i+1], text[i]

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// The function "slips" returns the texts that one typing mistake can make of s:
-// a character is dropped, doubled, replaced, inserted, or swapped with its
-// neighbour. Only some characters are inserted or used as replacement.
+// slips returns the texts that one typing mistake can make of s: a character is
+// dropped, doubled, replaced, inserted, or swapped with its neighbour. Only
+// some characters are inserted or used as replacement.
 func slips(s string) []string {
 	inserted := []string{" ", "\t", "_", "-", ".", ":", ";", ",", "=", "#", "\"", "'", "$", "\\", "x", "\u200b", "\u00a0", "\ufeff", "\r", "É"}
 	var all []string

@@ -69,9 +69,9 @@ const (
 
 const ignoreClientCertificates = "on Exchange: IIS Manager > EWS > SSL Settings > Client certificates: Ignore, and the same on the device in front"
 
-// The function "renegotiates" reports whether a request failed because the
-// server asked for renegotiation. It compares the error's text, because the
-// error wraps no typed cause.
+// renegotiates reports whether a request failed because the server asked for
+// renegotiation. It compares the error's text, because the error wraps no typed
+// cause.
 func renegotiates(err error) bool {
 	return err != nil && strings.Contains(err.Error(), tls.AlertError(alertNoRenegotiation).Error())
 }

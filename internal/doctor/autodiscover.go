@@ -180,8 +180,8 @@ func (w *walk) send(ctx context.Context, method, target string, body []byte) (*v
 	return v, nil
 }
 
-// The method "exists" resolves a name as most programs on this machine do, from
-// the hosts file and DNS.
+// exists resolves a name as most programs on this machine do, from the hosts
+// file and DNS.
 func (w *walk) exists(ctx context.Context, host string) (addresses string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()

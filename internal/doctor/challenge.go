@@ -129,9 +129,9 @@ var switchOn = []string{
 	"on Exchange: Get-AuthServer | Where-Object {$_.Type -eq 'AzureAD'} | Set-AuthServer -IsDefaultAuthorizationEndpoint $true     # with several, only the one of this tenant",
 }
 
-// The function "trusts" reports whether one of the issuers belongs to the tenant or to
-// Exchange Online. An issuer looks like 00000001-0000-0000-c000-000000000000@<tenant>.
-// The issuer of Exchange Online ends in @*. Issuers name tenants by GUID, so trusts
+// trusts reports whether one of the issuers belongs to the tenant or to Exchange
+// Online. An issuer looks like 00000001-0000-0000-c000-000000000000@<tenant>. The
+// issuer of Exchange Online ends in @*. Issuers name tenants by GUID, so trusts
 // returns true if tenant is not a GUID.
 func trusts(issuers, tenant string) bool {
 	if !guid().MatchString(tenant) {

@@ -120,8 +120,8 @@ func (c failedConnection) leadsTo() (at, by string) {
 	return c.conn.target.url.Host, c.conn.target.variable
 }
 
-// The method "direct" reports whether the target is on the internet and no corporate
-// proxy was used.
+// direct reports whether the target is on the internet and no corporate proxy was
+// used.
 func (c failedConnection) direct() bool {
 	return c.conn.target.onInternet() && c.conn.route.proxy == ""
 }

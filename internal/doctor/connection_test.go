@@ -155,8 +155,8 @@ func TestWrongTLS(t *testing.T) {
 	})
 }
 
-// The function "dated" returns a server configuration whose certificate is
-// valid for one year, beginning the given number of years from now.
+// dated returns a server configuration whose certificate is valid for one year,
+// beginning the given number of years from now.
 func dated(r *testSetup, years int) *tls.Config {
 	from := time.Now().AddDate(years, 0, 0)
 	c := newCert(r.t, emulator.CertOptions{CommonName: "mail.contoso.com", NotBefore: from, NotAfter: from.AddDate(1, 0, 0)})

@@ -28,8 +28,8 @@ func (r *testSetup) withoutCertificate() {
 	}
 }
 
-// The function "workload" sets up HMA_APP_AUTH=workload: HMA-App trusts the service
-// account of a cluster. change may alter the credential and the claims of the token.
+// workload sets up HMA_APP_AUTH=workload: HMA-App trusts the service account of a
+// cluster. change may alter the credential and the claims of the token.
 func workload(change func(r *testSetup, c *emulator.FederatedCredential, subject, audience *string, issued *time.Time)) func(*testSetup) {
 	return func(r *testSetup) {
 		issuer, err := emulator.NewFederatedIssuer(clusterIssuer)
@@ -54,8 +54,8 @@ func workload(change func(r *testSetup, c *emulator.FederatedCredential, subject
 
 func unchanged(*testSetup, *emulator.FederatedCredential, *string, *string, *time.Time) {}
 
-// The function "managed" sets up HMA_APP_AUTH=managed. The function metadata sets up
-// the machine's metadata service. Each test has its own identity, because the Azure SDK caches
+// managed sets up HMA_APP_AUTH=managed. The function metadata sets up the machine's
+// metadata service. Each test has its own identity, because the Azure SDK caches
 // tokens by identity as long as the process runs.
 func managed(identity string, metadata func(*testSetup)) func(*testSetup) {
 	return func(r *testSetup) {

@@ -70,8 +70,8 @@ func (n names) with(pairs ...string) names { return append(pairs[:len(pairs):len
 // expand replaces the words in braces in s.
 func (n names) expand(s string) string { return strings.NewReplacer(n...).Replace(s) }
 
-// The method "failed" returns the Result of a failed check. detail is what the
-// check observed.
+// failed returns the Result of a failed check. detail is what the check
+// observed.
 func (n names) failed(detail string, e explanation) Result {
 	n = n.with("{detail}", detail)
 	r := Result{Status: Failed, Detail: n.expand(cmp.Or(e.detail, "{detail}")), Cause: n.expand(e.cause)}

@@ -212,11 +212,11 @@ func newFacts(o Options) *facts {
 	return f
 }
 
-// The method "online" reports whether HMA_EWS_URL is Exchange Online.
+// online reports whether HMA_EWS_URL is Exchange Online.
 func (f *facts) online() bool { return config.ExchangeOnline(f.config.EWS.URL) }
 
-// The method "failed" returns the Result of a failed check. detail is what the
-// check observed.
+// failed returns the Result of a failed check. detail is what the check
+// observed.
 func (f *facts) failed(detail string, e explanation) Result { return f.names.failed(detail, e) }
 
 // fail returns the Result of a failed check with the given detail, cause and

@@ -40,9 +40,9 @@ func (r foreignResponse) evaluate(detail string, rules []rule[foreignResponse]) 
 	return n.failed(detail, must(explain(rules, r)))
 }
 
-// The method "redirects" reports whether the response is a redirect: a status
-// from 300 to 399, or 451, which Exchange uses with X-MS-Location. A redirect
-// does not come from EWS, which redirects no request with a bearer token.
+// redirects reports whether the response is a redirect: a status from 300 to
+// 399, or 451, which Exchange uses with X-MS-Location. A redirect does not come
+// from EWS, which redirects no request with a bearer token.
 func (r foreignResponse) redirects() bool {
 	return r.status >= 300 && r.status < 400 || r.status == http.StatusUnavailableForLegalReasons
 }

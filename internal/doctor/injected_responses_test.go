@@ -91,8 +91,8 @@ func both(from string) func(*testSetup) {
 	}
 }
 
-// The function "stored" replaces the certificate in the vault by a secret that a
-// person has written. content returns its value; kind is its content type.
+// stored replaces the certificate in the vault by a secret that a person has
+// written. content returns its value; kind is its content type.
 func stored(content func(*testSetup) string, kind string) func(*testSetup) {
 	return func(r *testSetup) { r.e.KeyVault().PutSecret("HMA-Cert", content(r), kind) }
 }

@@ -69,9 +69,9 @@ func (rec *recorder) observer(roots *x509.CertPool) httpclient.Observer {
 	}
 }
 
-// The method "dialed" records that a connection was opened. Without a proxy, it
-// also records that the handshake with the target has begun, because the handshake
-// follows immediately.
+// dialed records that a connection was opened. Without a proxy, it also records
+// that the handshake with the target has begun, because the handshake follows
+// immediately.
 func (rec *recorder) dialed(_ net.Conn, err error) {
 	if err != nil {
 		return

@@ -33,7 +33,7 @@ func skipped(because string) Result {
 	return Result{Status: Skipped, Detail: because}
 }
 
-// The method "stops" reports whether checks that need this one cannot run.
+// stops reports whether checks that need this one cannot run.
 func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
 
 // goingOn returns a copy of r that does not stop the checks that need it.

@@ -124,8 +124,7 @@ func (r *testSetup) dial(ctx context.Context, network, address string) (net.Conn
 	return nil, unknown(address)
 }
 
-// The function "unknown" returns the error of the network for a host name that
-// does not exist.
+// unknown returns the error of the network for a host name that does not exist.
 func unknown(address string) error {
 	host, _, _ := net.SplitHostPort(address)
 	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
@@ -398,8 +397,8 @@ func (o outcome) get(id string) doctor.Result {
 	return doctor.Result{}
 }
 
-// The method "wants" fails the test unless the first failed check is the expected
-// one, its cause matches, it has a matching repair, and the exit code is right.
+// wants fails the test unless the first failed check is the expected one, its
+// cause matches, it has a matching repair, and the exit code is right.
 func (o outcome) wants(t *testing.T, check, cause, repair string) {
 	t.Helper()
 	f := o.first()

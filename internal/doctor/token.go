@@ -181,19 +181,19 @@ type failedToken struct {
 	err   *token.Error
 }
 
-// The method "foreign" reports whether the response did not come from Entra ID and
-// its status is in the range [from, below).
+// foreign reports whether the response did not come from Entra ID and its status
+// is in the range [from, below).
 func (t failedToken) foreign(from, below int) bool {
 	return t.err.Foreign && t.err.Status >= from && t.err.Status < below
 }
 
-// The method "forbidden" reports whether a device on the way forbids the request.
+// forbidden reports whether a device on the way forbids the request.
 func (t failedToken) forbidden() bool {
 	return t.foreign(400, 500) && t.err.Status != http.StatusProxyAuthRequired
 }
 
-// The method "unsigned" reports whether the token request could not be made,
-// because there was no client assertion.
+// unsigned reports whether the token request could not be made, because there
+// was no client assertion.
 func (t failedToken) unsigned() bool {
 	return errors.As(t.err.Unwrap(), new(*certsource.Error))
 }

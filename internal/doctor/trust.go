@@ -111,9 +111,9 @@ func (u untrusted) wrongName() bool {
 
 func (u untrusted) selfSigned() bool { return len(u.conn.handshake.chain) == 1 && selfIssued(u.leaf) }
 
-// The method "alone" reports whether the server sent only one certificate, which
-// is not self-issued. Then an intermediate certificate is missing, unless the
-// issuer is a root.
+// alone reports whether the server sent only one certificate, which is not
+// self-issued. Then an intermediate certificate is missing, unless the issuer is
+// a root.
 func (u untrusted) alone() bool { return len(u.conn.handshake.chain) == 1 && !selfIssued(u.leaf) }
 
 // invalidFor reports whether a certificate of the chain is invalid for the

@@ -207,8 +207,8 @@ func (s *slots) lose(c *conn) {
 	s.extra++
 }
 
-// The method "linger" records that a connection only waits for the client to read
-// its response. Such a connection needs no slot.
+// linger records that a connection only waits for the client to read its
+// response. Such a connection needs no slot.
 func (s *slots) linger(c *conn) {
 	s.setIdle(c, false)
 	s.mu.Lock()

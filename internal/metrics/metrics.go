@@ -119,8 +119,8 @@ func (f factory) histograms(name, help string, buckets []float64, labels ...stri
 	return h
 }
 
-// The method "reasons" makes a family of counters with the label "reason". The
-// counters of the reasons in known exist from the start, with the value 0.
+// reasons makes a family of counters with the label "reason". The counters of
+// the reasons in known exist from the start, with the value 0.
 func (f factory) reasons(known []proxy.Reason, name, help string) family[proxy.Reason, prometheus.Counter] {
 	c := f.counters(name, help, "reason")
 	counters := newFamily(64, proxy.ReasonNone, func(reason proxy.Reason) prometheus.Counter { return c.WithLabelValues(reason.String()) })

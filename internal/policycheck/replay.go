@@ -179,8 +179,8 @@ func (p *Replay) mayBeMember(decides *policy.Policy, refusal *policy.Refusal, id
 	return !slices.ContainsFunc(matches, func(m policy.Match) bool { return m.OfClient && m.Entry == policy.Pattern{} })
 }
 
-// The method "lacks" returns the missing information about a request whose
-// operation and mailbox are allowed, "" if nothing is missing.
+// lacks returns the missing information about a request whose operation and
+// mailbox are allowed, "" if nothing is missing.
 func (p *Replay) lacks(decides *policy.Policy, r *proxy.Record) string {
 	for _, reason := range [...]proxy.Reason{r.Reason, r.Audit} {
 		switch {

@@ -165,7 +165,7 @@ func (r *Reader) readLines(in *bufio.Reader) error {
 	}
 }
 
-// The method "line" reads one line, with or without the line end.
+// line reads one line, with or without the line end.
 func (r *Reader) line(line []byte) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 {
@@ -240,8 +240,8 @@ func (r *Reader) version(v string) {
 	}
 }
 
-// The method "request" passes the request in a line to r.each, unless the request
-// was read before or this version does not know the reason in the line.
+// request passes the request in a line to r.each, unless the request was read
+// before or this version does not know the reason in the line.
 func (r *Reader) request(l *entry) {
 	rec := &r.record
 	*rec = proxy.Record{

@@ -20,8 +20,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// The function "read" reads logs with a Reader. It returns the requests in them and
-// the Reader's facts.
+// read reads logs with a Reader. It returns the requests in them and the Reader's
+// facts.
 func read(t *testing.T, logs ...string) ([]proxy.Record, *Facts) {
 	t.Helper()
 	var list []proxy.Record

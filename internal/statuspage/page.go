@@ -86,8 +86,8 @@ func sentence(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// The function "groups" splits a thumbprint into groups of eight digits, which
-// are easy to compare.
+// groups splits a thumbprint into groups of eight digits, which are easy to
+// compare.
 func groups(s string) []string {
 	var parts []string
 	for ; len(s) > 8; s = s[8:] {

@@ -59,8 +59,8 @@ func renderTemplate(t *testing.T, v *view) string {
 	return b.String()
 }
 
-// The function "nodes" lists the nodes that an HTML parser finds in a page.
-// Each run of white space is one space.
+// nodes lists the nodes that an HTML parser finds in a page. Each run of white
+// space is one space.
 func nodes(t *testing.T, page string) []string {
 	t.Helper()
 	document, err := html.Parse(strings.NewReader(page))

@@ -31,8 +31,8 @@ func newList(edits ...func(*proxy.Record)) *List {
 
 func as(mailbox string) func(*proxy.Record) { return func(r *proxy.Record) { r.Mailbox = mailbox } }
 
-// The function "patterns" writes l as a file. It returns the file's content and
-// the entries that the product's own parser finds in it.
+// patterns writes l as a file. It returns the file's content and the entries
+// that the product's own parser finds in it.
 func patterns(t *testing.T, l *List) (list []string, file string) {
 	t.Helper()
 	var b strings.Builder

@@ -32,9 +32,8 @@ func (l *List) WriteTo(w io.Writer, source ...string) error {
 	return err
 }
 
-// The function "comment" writes lines of a comment. Line breaks and other
-// control characters in them become visible escapes, so that no text can end
-// the comment.
+// comment writes lines of a comment. Line breaks and other control characters
+// in them become visible escapes, so that no text can end the comment.
 func comment(b *strings.Builder, lines ...string) {
 	for _, line := range lines {
 		b.WriteString(strings.TrimRight("# "+printable.Text(line), " ") + "\n")

@@ -62,9 +62,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The method "record" begins to keep a copy of the bytes that are read. The
-// copy begins with the argument "already", which has bytes that were read
-// before the call.
+// record begins to keep a copy of the bytes that are read. The copy begins with
+// the argument "already", which has bytes that were read before the call.
 func (c *conn) record(already []byte) {
 	c.recording = true
 	c.recorded = append([]byte(nil), already...)

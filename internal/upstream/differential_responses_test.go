@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The function "responses" returns the script of a server that twice reads a
-// request and sends the parts as the response.
+// responses returns the script of a server that twice reads a request and sends
+// the parts as the response.
 func responses(parts ...string) [][]step {
 	return [][]step{{head, body, say(parts...), head, body, say(parts...)}}
 }

@@ -79,10 +79,10 @@ func (u *watchedUpload) check(s socket.Sending, now time.Time) silenceLimit {
 // on another connection.
 const doubtTime = time.Second
 
-// The method "doubts" reports whether an upload's server may be lost: the
-// connection was idle before the upload, and nothing was acknowledged since.
-// The caller then closes the idle connections, because they use the same
-// network. doubts returns true only once for each upload.
+// doubts reports whether an upload's server may be lost: the connection was
+// idle before the upload, and nothing was acknowledged since. The caller then
+// closes the idle connections, because they use the same network. doubts
+// returns true only once for each upload.
 func (u *watchedUpload) doubts(s socket.Sending, now time.Time) bool {
 	age := now.Sub(u.since)
 	if u.doubted || !u.reused || !s.Pending || age < doubtTime || s.Silence < age {
@@ -118,8 +118,8 @@ func (w *silenceWatch) end(c *conn) {
 	}
 }
 
-// The method "look" checks all uploads and closes the connections whose server
-// is lost. It is called again after watchInterval while there are uploads.
+// look checks all uploads and closes the connections whose server is lost. It
+// is called again after watchInterval while there are uploads.
 func (w *silenceWatch) look() {
 	lost, doubt := w.update()
 	if doubt {

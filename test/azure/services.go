@@ -193,8 +193,7 @@ func (c *cloud) entity(r *request, all []object, p []string) (int, any) {
 	return 0, nil
 }
 
-// The function "matching" returns the objects that have the value as an id or a
-// name.
+// matching returns the objects that have the value as an id or a name.
 func matching(all []object, value string) (found []object) {
 	for _, e := range all {
 		names, _ := e["servicePrincipalNames"].([]any)

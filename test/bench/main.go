@@ -157,9 +157,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// The function "because" changes an error that occurred because ctx has ended: the
-// text then says that the time limit was exceeded or that the run was
-// interrupted.
+// because changes an error that occurred because ctx has ended: the text then says
+// that the time limit was exceeded or that the run was interrupted.
 func because(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

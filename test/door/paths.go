@@ -57,9 +57,9 @@ func paths(ctx context.Context) error {
 	return nil
 }
 
-// The method "words" writes the words of all lists to one file, and returns its
-// path and the number of words. It leaves out the two words that lead to the
-// service description, because Exchange may serve these paths.
+// words writes the words of all lists to one file, and returns its path and the
+// number of words. It leaves out the two words that lead to the service
+// description, because Exchange may serve these paths.
 func (s *product) words() (path string, n int, err error) {
 	var all []string
 	for _, list := range lists {

@@ -86,8 +86,7 @@ func (r *root) usePackage(ctx context.Context, install ...string) error {
 	return r.serve(ctx, packageUnit, "hmaproxy:hmaproxy", nil)
 }
 
-// The method "keeps" runs a step and checks that it does not change the
-// settings.
+// keeps runs a step and checks that it does not change the settings.
 func (r *root) keeps(step func() error) error {
 	before, err := os.ReadFile(r.path(settings))
 	if err != nil {

@@ -1,8 +1,8 @@
 package main
 
-// The function "described" returns the scenarios of zeep, PHP's SoapClient and
-// node-ews. These clients generate their code from the service description,
-// which they fetch through the product.
+// described returns the scenarios of zeep, PHP's SoapClient and node-ews. These
+// clients generate their code from the service description, which they fetch
+// through the product.
 func described() []scenario {
 	task := func(client, name string, args []string, settings ...string) scenario {
 		return scenario{

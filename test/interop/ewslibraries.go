@@ -69,7 +69,7 @@ func javaAPI() *library {
 // folder returns the folder of the sources, "" if there is none.
 func (l *library) folder() string { return os.Getenv(l.variable) }
 
-// The method "lacks" returns the reason why the library cannot be used, or "".
+// lacks returns the reason why the library cannot be used, or "".
 func (l *library) lacks() string {
 	if l.folder() == "" {
 		return "the sources of " + l.of + ": name a clone in " + l.variable

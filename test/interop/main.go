@@ -161,8 +161,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// The method "wire" returns the traffic between client and product as text, for the
-// report.
+// wire returns the traffic between client and product as text, for the report.
 func (w *environment) wire() string {
 	var b strings.Builder
 	for _, m := range w.relay.messages() {

@@ -56,9 +56,8 @@ func startProduct(ctx context.Context, w *environment, connect string) (*product
 	}
 }
 
-// The method "read" copies the product's log from out to p.output. It takes the
-// addresses of the listeners from the line "started", and then sends a value to
-// started.
+// read copies the product's log from out to p.output. It takes the addresses of
+// the listeners from the line "started", and then sends a value to started.
 func (p *product) read(out io.Reader, started chan<- bool) {
 	defer close(p.done)
 	lines := bufio.NewScanner(out)

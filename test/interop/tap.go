@@ -14,8 +14,8 @@ import (
 // with the response that the client received.
 const tapHeader = "X-Interop-Response"
 
-// The function "unwanted" adds header fields of Exchange and load balancers that
-// clients of the product must not receive.
+// unwanted adds header fields of Exchange and load balancers that clients of the
+// product must not receive.
 func unwanted(h http.Header) {
 	h.Set("WWW-Authenticate", "Negotiate")
 	h.Set("Strict-Transport-Security", "max-age=31536000")

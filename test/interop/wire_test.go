@@ -15,9 +15,9 @@ const (
 	cameEnvelope = `<?xml version="1.0"?><s:Envelope><s:Header></s:Header><s:Body><op/></s:Body></s:Envelope>`
 )
 
-// The function "exchanged" returns the records of one request on both sides of
-// the product: the message between client and product, and the visit of the
-// product to Exchange. The product has relayed the request correctly.
+// exchanged returns the records of one request on both sides of the product:
+// the message between client and product, and the visit of the product to
+// Exchange. The product has relayed the request correctly.
 func exchanged() (message, *visit) {
 	m := message{
 		method: "POST", target: "/EWS/Exchange.asmx", body: []byte(sentEnvelope), status: 200, content: []byte("<response/>"),

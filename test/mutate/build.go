@@ -40,9 +40,8 @@ type listed struct {
 	Module                                  struct{ GoVersion string }
 }
 
-// The method "path" returns the package's import path. If the package is
-// compiled for a test, "go list" adds the name of the test, which the method
-// removes.
+// path returns the package's import path. If the package is compiled for a
+// test, "go list" adds the name of the test, which the method removes.
 func (p *listed) path() string {
 	path, _, _ := strings.Cut(p.ImportPath, " ")
 	return path

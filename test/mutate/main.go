@@ -227,7 +227,7 @@ func (a area) contains(file string) bool {
 	})
 }
 
-// The method "mutations" returns the mutations of all files of an area.
+// mutations returns the mutations of all files of an area.
 func (a area) mutations(root string) (ms []mutation, err error) {
 	for _, pattern := range a.files {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
@@ -274,7 +274,7 @@ func (s score) String() string {
 // decides reports whether the area decides about access.
 func (a area) decides() bool { return a.floor >= access }
 
-// The method "problems" returns the reasons why the run fails.
+// problems returns the reasons why the run fails.
 func (s score) problems(explained survivors) error {
 	var problems []error
 	for _, m := range s.survivors {

@@ -187,11 +187,11 @@ func (w *walker) visit(n ast.Node) bool {
 	return true
 }
 
-// The method "failure" visits the results of a return statement whose error is
-// certainly not nil. It leaves out texts and truth values, because by convention
-// a caller does not read them. It visits numbers, because a caller reads a
-// count, such as that of io.Writer, together with the error. failure reports
-// whether n is such a statement.
+// failure visits the results of a return statement whose error is certainly not
+// nil. It leaves out texts and truth values, because by convention a caller does
+// not read them. It visits numbers, because a caller reads a count, such as that
+// of io.Writer, together with the error. failure reports whether n is such a
+// statement.
 func (w *walker) failure(n *ast.ReturnStmt) bool {
 	if len(n.Results) < 2 || !isError(n.Results[len(n.Results)-1]) {
 		return false
@@ -272,9 +272,8 @@ func isText(x ast.Expr) bool {
 	return ok && lit.Kind == token.STRING
 }
 
-// The method "literal" mutates a constant. A number becomes larger or smaller
-// by one. A text gets an x at its end, unless it contains a blank, as messages
-// do.
+// literal mutates a constant. A number becomes larger or smaller by one. A text
+// gets an x at its end, unless it contains a blank, as messages do.
 func (w *walker) literal(n *ast.BasicLit) {
 	switch n.Kind {
 	case token.INT, token.CHAR:
@@ -287,8 +286,8 @@ func (w *walker) literal(n *ast.BasicLit) {
 	}
 }
 
-// The method "statements" adds mutations that remove a statement. It leaves out
-// definitions, without which the code would not compile.
+// statements adds mutations that remove a statement. It leaves out definitions,
+// without which the code would not compile.
 func (w *walker) statements(list []ast.Stmt) {
 	for _, s := range list {
 		switch s := s.(type) {

@@ -169,9 +169,9 @@ var withProxy = map[string]string{
 	"internal/upstream":           ".",
 }
 
-// The method "stages" returns the tests to run for a package, in order. For
-// package proxy, the tests of the area's rules come first. For a package in
-// withProxy, tests of package proxy follow its own.
+// stages returns the tests to run for a package, in order. For package proxy,
+// the tests of the area's rules come first. For a package in withProxy, tests
+// of package proxy follow its own.
 func (a area) stages(pkg string) []stage {
 	switch {
 	case a.first != "" && pkg == "proxy":
@@ -229,8 +229,8 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (testResult, time.
 	return survived, time.Since(began), ctx.Err()
 }
 
-// The method "test" runs the tests that match a pattern, all if the pattern is
-// empty. It returns their output.
+// test runs the tests that match a pattern, all if the pattern is empty. It
+// returns their output.
 func (r *runner) test(ctx context.Context, pkg, binary, pattern string, timeout time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+10*time.Second)
 	defer cancel()

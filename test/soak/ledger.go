@@ -72,8 +72,8 @@ func (l *ledger) silence(on bool) {
 	l.silent, l.since = on, time.Now()
 }
 
-// The method "executed" is called for each request that Exchange executes. It
-// records an error if no client sent a body with this digest.
+// executed is called for each request that Exchange executes. It records an
+// error if no client sent a body with this digest.
 func (l *ledger) executed(digest string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

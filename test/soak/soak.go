@@ -104,8 +104,8 @@ func (s *soak) startProduct() (stop func() error, err error) {
 	}
 }
 
-// The method "weather" alternates periods with and without faults while clients
-// send requests.
+// weather alternates periods with and without faults while clients send
+// requests.
 func (s *soak) weather(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -156,8 +156,8 @@ func (s *soak) recover() {
 	s.ledger.complain("%v after the last fault requests still fail: %s", recoveryTime, reason)
 }
 
-// The method "account" checks the ledger, the log and the number of goroutines at
-// the end of the run. It records errors in the ledger.
+// account checks the ledger, the log and the number of goroutines at the end of
+// the run. It records errors in the ledger.
 func (s *soak) account(goroutines int) {
 	s.ledger.balance(s.emu.Exchange().Subjects(mailbox, "drafts"))
 	if n := s.log.leaks(); n > 0 {

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// The function "since" returns the changes of a history whose numbers are greater
-// than point, but at most limit changes. The result "reached" is the number of the
-// last change that it took into account. The result "last" is true if the limit left
-// out no change. For an object that changed several times, the function returns one
-// change, at the position of the latest one. It omits objects that were both created
-// and deleted after point.
+// since returns the changes of a history whose numbers are greater than point, but
+// at most limit changes. The result "reached" is the number of the last change that
+// it took into account. The result "last" is true if the limit left out no change.
+// For an object that changed several times, the function returns one change, at the
+// position of the latest one. It omits objects that were both created and deleted
+// after point.
 func since(log []change, point, limit int) (news []change, reached int, last bool) {
 	born, latest, heavy := map[string]bool{}, map[string]change{}, map[string]bool{}
 	for _, ch := range log {

@@ -131,9 +131,9 @@ func (v *secretVersion) render(out string) (value, contentType string, err error
 	return v.cert.Secret(format)
 }
 
-// The method "attributes" returns a secret without its value and content type.
-// Unlike nbf and exp of keys, nbf and exp of a secret are informational: the
-// vault serves an expired secret.
+// attributes returns a secret without its value and content type. Unlike nbf
+// and exp of keys, nbf and exp of a secret are informational: the vault serves
+// an expired secret.
 func (v *secretVersion) attributes(vault string) map[string]any {
 	a := map[string]any{
 		"enabled": !v.disabled, "created": v.created.Unix(), "updated": v.updated.Unix(),

@@ -130,9 +130,8 @@ func encodePFX(key crypto.Signer, certs []*x509.Certificate, password string) ([
 	return out, nil
 }
 
-// The method "certificates" returns certs as an encrypted SafeContents of
-// PKCS#12. If a certificate belongs to key, its bag has the local key id of
-// key.
+// certificates returns certs as an encrypted SafeContents of PKCS#12. If a
+// certificate belongs to key, its bag has the local key id of key.
 func (d *derWriter) certificates(key crypto.Signer, certs []*x509.Certificate, password string) contentInfo {
 	var bags []safeBag
 	for _, c := range certs {

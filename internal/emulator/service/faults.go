@@ -100,9 +100,9 @@ func (l *Faults) due(r *http.Request) *Fault {
 	return nil
 }
 
-// The method "strike" applies Latency, Hang, Drop, Status and TruncateAt. It
-// reports whether it has written the response. It panics with
-// http.ErrAbortHandler to close the connection.
+// strike applies Latency, Hang, Drop, Status and TruncateAt. It reports whether
+// it has written the response. It panics with http.ErrAbortHandler to close the
+// connection.
 func (f *Fault) strike(life *Lifetime, w *meteredWriter, r *http.Request) bool {
 	if f.Latency > 0 && !life.pause(r, f.Latency) {
 		panic(http.ErrAbortHandler)

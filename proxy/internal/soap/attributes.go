@@ -34,8 +34,8 @@ func onlyNil(e *element) bool {
 	return found
 }
 
-// The function "passive" reports whether e has no attributes except namespace
-// declarations and mustUnderstand.
+// passive reports whether e has no attributes except namespace declarations and
+// mustUnderstand.
 func passive(e *element) bool {
 	for i := range e.attrs {
 		a := &e.attrs[i]

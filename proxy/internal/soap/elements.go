@@ -49,8 +49,8 @@ func (o *elements) open(tag *token) (*element, error) {
 	return e, o.resolve()
 }
 
-// The method "closes" returns an error if an end tag does not belong to the
-// innermost open element.
+// closes returns an error if an end tag does not belong to the innermost open
+// element.
 func (o *elements) closes(tag *token) error {
 	name := tag.text[len("/"):]
 	for len(name) > 0 && isSpace(name[len(name)-1]) {

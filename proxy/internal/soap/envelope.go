@@ -223,7 +223,7 @@ func (v *envelope) text(t *token, depth int) error {
 	return nil
 }
 
-// The method "referred" handles a character reference or an entity in text.
+// referred handles a character reference or an entity in text.
 func (v *envelope) referred(t *token, depth int) error {
 	if v.place != inBlock && v.place != inOperation {
 		return violation(t.at, textOutOfPlace)
@@ -231,9 +231,9 @@ func (v *envelope) referred(t *token, depth int) error {
 	return v.text(t, depth)
 }
 
-// The method "interrupted" handles a comment or a CDATA section. If a comment or
-// section splits a text, readers disagree about the text: they may use all of it,
-// or only the first or the last part.
+// interrupted handles a comment or a CDATA section. If a comment or section
+// splits a text, readers disagree about the text: they may use all of it, or only
+// the first or the last part.
 func (v *envelope) interrupted(t *token) error {
 	switch {
 	case t.kind == cdataToken && v.place != inOperation:

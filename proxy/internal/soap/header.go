@@ -179,8 +179,8 @@ func (h *header) text(p []byte, level int) {
 	}
 }
 
-// The method "interrupted" handles a comment in the block. Readers disagree about
-// a text that a comment interrupts; see envelope.interrupted.
+// interrupted handles a comment in the block. Readers disagree about a text that
+// a comment interrupts; see envelope.interrupted.
 func (h *header) interrupted() { h.leaf.mixed = true }
 
 // end ends the block. It returns the block and, for an ExchangeImpersonation

@@ -64,9 +64,9 @@ func boundary(doc []byte, random *rand.Rand) int {
 	return at
 }
 
-// The function "keep" appends a line to the file f, which is for other parsers. The
-// line has the expected content of doc (the kind and value of the identity, and the
-// operation) and doc in base64.
+// keep appends a line to the file f, which is for other parsers. The line has the
+// expected content of doc (the kind and value of the identity, and the operation)
+// and doc in base64.
 func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 	t.Helper()
 	_, err := fmt.Fprintf(f, "%s\t%s\t%s\t%s\n", m.Identity.Kind, m.Identity.Value, m.Operation, base64.StdEncoding.EncodeToString(doc))

@@ -214,7 +214,7 @@ func (r *references) reportSender(path, address string) error {
 	return r.report(ews.Reference{Path: path, Value: address})
 }
 
-// The method "interrupted" handles a comment or a CDATA section.
+// interrupted handles a comment or a CDATA section.
 func (r *references) interrupted() { r.value.leaf.mixed, r.message.mixed = true, true }
 
 // exit handles the end of an element in the operation. If the element is a

@@ -14,8 +14,8 @@ import (
 
 var carol = ews.Identity{Kind: ews.SmtpAddress, Value: `carol&<"'>@example.org`}
 
-// The function "rewrites" returns an error unless AppendHead writes a correct head
-// for a document that s has accepted.
+// rewrites returns an error unless AppendHead writes a correct head for a document
+// that s has accepted.
 func rewrites(s *Scanner, doc []byte) error {
 	m := s.Request()
 	fresh := s.AppendHead(nil, carol)
@@ -76,8 +76,8 @@ func sameBlocks(m, n *ews.Request, before, after reading) error {
 	return nil
 }
 
-// The function "splices" returns an error unless AppendSpliced writes a correct head
-// for a document that s has accepted and that names no mailbox.
+// splices returns an error unless AppendSpliced writes a correct head for a
+// document that s has accepted and that names no mailbox.
 func splices(s *Scanner, doc []byte) error {
 	m := s.Request()
 	head := doc[:m.BodyOffset]

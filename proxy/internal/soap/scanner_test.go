@@ -150,8 +150,8 @@ func outcomeOf(s *Scanner, doc []byte, next func() int) outcome {
 	return o
 }
 
-// The function "differs" scans doc in one piece, in single bytes if it is short,
-// and in random pieces. It returns an error if the outcomes differ.
+// differs scans doc in one piece, in single bytes if it is short, and in random
+// pieces. It returns an error if the outcomes differ.
 func differs(s *Scanner, doc []byte, random *rand.Rand) error {
 	whole := outcomeOf(s, doc, func() int { return max(len(doc), 1) })
 	if len(doc) < 20_000 {

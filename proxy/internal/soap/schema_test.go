@@ -267,7 +267,7 @@ func document(path []step, name, text string) []byte {
 // mailbox or an object in a mailbox.
 var canName = regexp.MustCompile(`(?i)mail|smtp|address|legacydn|sid$|guid|owner|sender|organizer|represent|delegat|account|principal|user|member|mime|^@?id$|itemid|folderid|attachmentid|conversationid|personid|personaid|subscriptionid|masterid|occurrenceid|entryid|groupid|contactid`)
 
-// placeOf returns the key by which the map harmless lists a leaf. For an address,
+// placeOf returns the key of a leaf in the map "harmless". For an address,
 // the key consists of the elements around it. For any other leaf, the key begins
 // with the type that contains the leaf.
 func placeOf(path []step, owner, name string) string {

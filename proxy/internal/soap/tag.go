@@ -27,7 +27,7 @@ func (e *element) is(c class, local string) bool {
 	return e.space.class == c && string(e.local) == local
 }
 
-// The method "declares" reports whether a is a namespace declaration.
+// declares reports whether a is a namespace declaration.
 func (a *attribute) declares() bool {
 	return string(a.prefix) == "xmlns" || len(a.prefix) == 0 && string(a.local) == "xmlns"
 }

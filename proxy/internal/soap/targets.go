@@ -145,7 +145,8 @@ const (
 	headerForm                   // the text names the mailbox, if the attribute HeaderName is From or Sender
 )
 
-// A target is a kind of reference: an element at the end of a path.
+// A target describes an element that is a reference: where the element occurs, and
+// how it names the mailbox.
 type target struct {
 	name       string   // value of Reference.Path
 	form       form     // how the last element names the mailbox
