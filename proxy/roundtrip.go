@@ -145,11 +145,11 @@ func (t *roundTrip) token(ctx context.Context) (string, error) {
 	return t.upstream.tokens.Token(&t.wait)
 }
 
-// send sends the request. A streamed body may need two attempts. The first attempt
-// may end before any byte of the body was sent, because the connection failed or
-// 100 Continue did not come. Then send makes a second attempt without an Expect
-// header. This is not a replay, because the request cannot have been processed.
-// There is no second attempt if no connection was made or the token was refused.
+// send sends the request. For a streamed body it makes a second attempt, without an
+// Expect header, if the first one ended before any byte of the body was sent: an
+// established connection broke, or 100 Continue did not come. This is not a replay,
+// because the request cannot have been processed. send makes no second attempt if it
+// could not connect, or if the token was refused.
 func (t *roundTrip) send(ctx context.Context, header http.Header, token string) (*http.Response, error) {
 	if !t.payload.Streamed() {
 		return t.attempt(ctx, header, token, nil)

@@ -725,7 +725,7 @@ func jsonFields(r *result, want map[string]string, further string) string {
 // response has them if the request has passed the checks.
 func enabled(r *result) string {
 	for _, line := range r.lines {
-		if line == "X-SOAP-Enabled: True" { // compared with the letter case, because net/http's canonical spelling differs
+		if line == "X-SOAP-Enabled: True" { // case-sensitive, because net/http would write X-Soap-Enabled
 			return responded("Cross-Origin-Resource-Policy", "same-origin")(r) + responded("X-Content-Type-Options", "nosniff")(r) + responded("Cache-Control", "no-store")(r)
 		}
 	}

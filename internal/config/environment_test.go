@@ -39,7 +39,7 @@ func TestEnvironmentOfOthers(t *testing.T) {
 	for _, entry := range []string{
 		// HMA is only a part of a word
 		"HMAC_SECRET=x", "HMAC_KEY=x", "WEBHOOK_HMAC=x", "GITHUB_HMAC_SECRET=x", "hmac_sha256=x", "ALGORITHMAPI_KEY=x", "BRAHMA_HOST=x", "ASTHMA_DB=x", "LAKSHMAN=x",
-		// general names that are also settings without their prefix
+		// general names that equal the name of a setting without HMA_
 		"LOG_LEVEL=debug", "LOG_FORMAT=json", "LOG_FILE=/x", "TENANT_ID=x", "APP_ID=x", "LISTEN=:80", "CA_FILE=/x", "CERT_FILE=/x", "TLS_CERT_FILE=/x", "TLS_KEY_FILE=/x",
 		"HOST_NAMES=x", "SHUTDOWN_TIMEOUT=3s", "EWS_URL=http://localhost:8080/EWS/Exchange.asmx", "KEY_VAULT_URI=https://x", "ADMIN_LISTEN=off", "FORWARD_HEADERS=x",
 		// variables of platforms

@@ -39,8 +39,8 @@ func TestUnknownNames(t *testing.T) {
 
 // TestServiceLinks checks that the variables that Kubernetes sets for services
 // are accepted, although some begin with HMA_, and that similar names are
-// refused. The accepted names come from the Kubernetes documentation, for services
-// called hma, hma-proxy and hma-port.
+// refused. The accepted names, except PATH, have the forms in the Kubernetes
+// documentation, for services called hma, hma-proxy, hma-port and hmaproxy.
 func TestServiceLinks(t *testing.T) {
 	ignored := []string{
 		"HMA_SERVICE_HOST", "HMA_SERVICE_PORT", "HMA_SERVICE_PORT_HTTP", "HMA_PORT", "HMA_PORT_8080_TCP", "HMA_PORT_8080_TCP_PROTO",

@@ -12,7 +12,7 @@ import (
 const (
 	releaseInterval = 5 * time.Second // interval between checks; the first check comes after the start-up
 	quietBytes      = 8 << 20         // an interval in which fewer bytes are allocated is quiet (fewer than a few hundred requests a second)
-	releaseBytes    = 8 << 20         // number of bytes that must have been allocated since the last release before the next one
+	releaseBytes    = 8 << 20         // after a quiet interval, memory is released if more bytes than this were allocated since the last release, or the number of goroutines has fallen below half
 
 	// If burstBytes or more are free at burstChecks consecutive checks, this memory
 	// remains from a burst of requests. While requests continue at a constant rate,

@@ -201,8 +201,8 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 // every list, or an entry upn:… of every list. So a client can name only mailboxes
 // that it may impersonate. Exchange's other forms of an anchor (SMTP:…, Sid~…, a
 // GUID at a domain) are refused. In audit mode DecideAnchor returns the same
-// refusals, and the caller only logs them. A request for a mailbox that is not on
-// the list usually also has an anchor that is not on the list.
+// refusals, and the caller only logs them: if audit mode serves a request for a
+// mailbox that is not on the list, its anchor is usually not on the list either.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil

@@ -37,8 +37,9 @@ func (i *impersonation) enter(e *element, level int) string {
 	return ""
 }
 
-// problem returns what is wrong with the ExchangeImpersonation after its end tag,
-// or "". enter has already returned the other problems.
+// problem returns what is wrong with the elements of a complete
+// ExchangeImpersonation, or "". enter has already returned the problems of each
+// element, and header.exit reports those of the name.
 func (i *impersonation) problem() string {
 	if i.names == 0 {
 		return "ExchangeImpersonation names no mailbox"
