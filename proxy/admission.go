@@ -21,8 +21,8 @@ import (
 // The measured delay is known too late if thousands of requests arrive at the same
 // time. So requests begin in batches, even if there is no limit. The next batch
 // begins after other runnable goroutines have had a turn, among them those of the
-// admin listener. Requests that are refused belong to a batch too, because a
-// response needs a processor.
+// admin listener. Not all requests that are refused get their response at the same
+// time either, because a response needs a processor.
 //
 // An admission is safe for concurrent use.
 type admission struct {
@@ -130,11 +130,11 @@ func (a *admission) leave(now time.Time) {
 	a.admit()
 }
 
-// tick begins a batch: it adapts the limit, admits requests, and refuses those that
-// have waited for too long. It refuses at most minBatch of them, because thousands
-// that began to wait at the same time would otherwise be refused within a few
-// milliseconds. tick schedules itself again while requests wait, so that they are
-// admitted even if no other request arrives or ends.
+// tick begins a batch: it adapts the limit, admits requests, and refuses some of
+// those that have waited for too long. Thousands of requests can begin to wait at
+// the same time. Their refusals are spread over about a second, so that they do not
+// delay other goroutines. tick schedules itself again while requests wait, so that
+// they are admitted even if no other request arrives or ends.
 func (a *admission) tick() {
 	runtime.Gosched() // let goroutines of the previous batch run first
 	a.mu.Lock()
@@ -146,7 +146,7 @@ func (a *admission) tick() {
 	for e := a.waiting.Front(); e != nil && now.Sub(e.Value.(*waiter).since) >= maxAdmissionWait; e = a.waiting.Front() {
 		a.excess.PushBack(a.waiting.Remove(e))
 	}
-	for range min(minBatch, a.excess.Len()) {
+	for range min(a.excess.Len(), max(minBatch, a.excess.Len()/64)) {
 		a.batched++
 		a.excess.Remove(a.excess.Front()).(*waiter).admitted <- false
 	}
@@ -195,13 +195,15 @@ func (a *admission) adapt(now time.Time) {
 	if a.rate = (a.rate + rate) / 2; a.limit == 0 {
 		a.rate = max(a.rate, rate)
 	}
-	switch {
-	case a.delay() > maxSchedulerDelay:
+	switch delay := a.delay(); {
+	case delay > maxSchedulerDelay:
 		a.limit = max(minAdmitted, a.running/2)
 	case a.limit == 0:
 	case a.waiting.Len() == 0 && a.running < a.limit/2:
 		a.limit = 0
-	default:
+	case delay > maxSchedulerDelay/2: // rise slowly, because the processors are nearly overloaded
 		a.limit = max(a.limit, a.running) + a.limit/32 + 1
+	default:
+		a.limit = max(a.limit, a.running) + a.limit/8 + 1
 	}
 }

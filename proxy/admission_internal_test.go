@@ -126,18 +126,29 @@ func TestOverload(t *testing.T) {
 }
 
 // TestLimitFollowsTheDelay checks that the limit becomes half the number of requests
-// in progress during an overload, and that it then rises by about 3 % per interval.
+// in progress during an overload. It then rises by about 3 % per interval, and by
+// about 12 % if the delay is at most half as long as the longest one.
 func TestLimitFollowsTheDelay(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.come(400, time.Hour)
 		time.Sleep(admissionInterval)
-		limits := []int{0, 200, 200, 408, 421, 435, 449} // 401 requests are in progress when the limit begins to rise, so it rises from 401
-		for i, delay := range []time.Duration{0, 1, 1, 0, 0, 0, 0} {
-			a.delay.Store(int64(maxSchedulerDelay + delay))
+		for i, tc := range []struct {
+			delay time.Duration
+			limit int
+		}{
+			{maxSchedulerDelay, 0},
+			{maxSchedulerDelay + 1, 200},
+			{maxSchedulerDelay + 1, 200},
+			{maxSchedulerDelay, 408}, // 401 requests are in progress, so the limit rises from 401
+			{maxSchedulerDelay/2 + 1, 421},
+			{maxSchedulerDelay / 2, 474},
+			{0, 534},
+		} {
+			a.delay.Store(int64(tc.delay))
 			a.come(1, time.Hour)
 			a.mu.Lock()
-			if a.limit != limits[i] {
-				t.Errorf("interval %d: limit %d, want %d", i, a.limit, limits[i])
+			if a.limit != tc.limit {
+				t.Errorf("interval %d: limit %d, want %d", i, a.limit, tc.limit)
 			}
 			a.mu.Unlock()
 			time.Sleep(admissionInterval)

@@ -24,7 +24,7 @@ const (
 	maxBusyPeers = 1024
 
 	maxSchedulerDelay = 5 * time.Millisecond   // longest scheduler delay that does not count as an overload; a request waits for a processor about ten times, so it takes about 50 ms longer
-	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue, because clients have timeouts
+	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue until a request is admitted or will be refused, because clients have timeouts
 	admissionInterval = 100 * time.Millisecond // interval between checks of the scheduler delay
 	minAdmitted       = 64                     // number of requests in progress that are always admitted
 	batchTime         = 10 * time.Millisecond  // time in which a batch of requests may begin without a check that the processors keep up
