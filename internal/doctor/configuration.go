@@ -163,9 +163,11 @@ func listenerCertificates(c *config.Config) []string {
 	return texts
 }
 
-// newPolicy returns the policy that hmaproxy uses with this configuration when
-// the groups of the configuration have these members. The policy allows each
-// mailbox that at least one client may open.
+// newPolicy returns a policy that allows each mailbox that at least one client
+// may open with this configuration when its groups have these members: the
+// mailboxes of the allow-list that match a pattern of some client user. If a
+// client user has no patterns, or there are no client users, these are all
+// mailboxes of the allow-list.
 func newPolicy(c *config.Config, members []policy.Pattern) (*policy.Policy, error) {
 	list, err := allowlist.New(c, slog.New(slog.DiscardHandler))
 	if err == nil && members != nil {
@@ -174,7 +176,7 @@ func newPolicy(c *config.Config, members []policy.Pattern) (*policy.Policy, erro
 	if err != nil {
 		return nil, err
 	}
-	return list.Policy(), nil
+	return list.Policy().Narrow(c.ClientUsers.Patterns()), nil
 }
 
 // sameOrigin reports whether resource and u have the same scheme, host and

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -105,6 +106,10 @@ func TestWorkingSetups(t *testing.T) {
 			r.env["HMA_ALLOWED_MAILBOXES"] = "*"
 		}, ""},
 		{"mailbox off the allow-list is said", func(r *testSetup) { r.opts.Mailbox = "ceo@contoso.com" }, "-mailbox is not on the allow-list"},
+		{"mailbox off every client user's list is said", func(r *testSetup) {
+			narrowed("*@contoso.com", "alice@contoso.com")(r)
+			r.opts.Mailbox = "ceo@contoso.com"
+		}, "-mailbox is not on the allow-list"},
 		{"only the allow-list refuses", func(r *testSetup) { r.opts.Forbidden = "ceo@contoso.com" }, "only protection of this mailbox"},
 		{"Exchange refuses too", func(r *testSetup) {
 			r.opts.Forbidden = "ceo@contoso.com"
@@ -157,6 +162,10 @@ func TestForbiddenMailbox(t *testing.T) {
 		{"not closed at all", func(r *testSetup) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, doctor.Failed, "Exchange opens it", "no allow-list is set"},
 		{"allow-list holds it", func(r *testSetup) { r.env["HMA_ALLOWED_MAILBOXES"] = "*@contoso.com" }, doctor.Failed, "Exchange opens it", "the allow-list contains it"},
 		{"list of a client user holds it", clientUser("ceo@contoso.com"), doctor.Failed, "Exchange opens it", "the allow-list contains it"},
+		{"client users narrow the allow-list", narrowed("*@contoso.com", "alice@contoso.com"), doctor.OK, "hmaproxy's allow-list refuses it", ""},
+		{"one client user of two narrows it", narrowed("*@contoso.com", "alice@contoso.com", "ceo@contoso.com"), doctor.Failed, "Exchange opens it", "the allow-list contains it"},
+		{"one client user of two has no list", narrowed("*@contoso.com", "alice@contoso.com", ""), doctor.Failed, "Exchange opens it", "the allow-list contains it"},
+		{"a client user's list does not widen it", narrowed("alice@contoso.com", "ceo@contoso.com"), doctor.OK, "hmaproxy's allow-list refuses it", ""},
 		{"lists of the client users alone", clientUser("alice@contoso.com"), doctor.OK, "hmaproxy's allow-list refuses it", ""},
 		{"client user without a list", clientUser(""), doctor.Failed, "Exchange opens it", "no allow-list is set"},
 		{"audit mode", func(r *testSetup) { r.env["HMA_ALLOW_LIST_MODE"] = "audit" }, doctor.Failed, "Exchange opens it", "audit refuses nothing"},
@@ -183,8 +192,21 @@ func TestForbiddenMailbox(t *testing.T) {
 // own list.
 func clientUser(list string) func(*testSetup) {
 	return func(r *testSetup) {
+		narrowed("", list)(r)
 		delete(r.env, "HMA_ALLOWED_MAILBOXES")
-		r.env["HMA_CLIENT_USERS_FILE"] = r.file("users", []byte("crm:$2a$10$"+strings.Repeat(".", 53)+" "+list+"\n"))
+	}
+}
+
+// narrowed returns a function that sets the allow-list and adds a client user
+// for each of lists. A user whose list is "" may open the whole allow-list.
+func narrowed(allowed string, lists ...string) func(*testSetup) {
+	return func(r *testSetup) {
+		r.env["HMA_ALLOWED_MAILBOXES"] = allowed
+		var users strings.Builder
+		for i, list := range lists {
+			fmt.Fprintf(&users, "crm%d:$2a$10$%s %s\n", i, strings.Repeat(".", 53), list)
+		}
+		r.env["HMA_CLIENT_USERS_FILE"] = r.file("users", []byte(users.String()))
 	}
 }
 
