@@ -237,9 +237,10 @@ func TestLongNamesAreCut(t *testing.T) {
 	}
 }
 
-// TestReplayBeyondTheLimit fills the rows and the cache of policies with unknown
-// client users. It checks that the decisions about further client users are
-// correct all the same, and that their refused requests are counted.
+// TestReplayBeyondTheLimit fills the rows with unknown client users. It checks
+// that the decisions about further client users are correct all the same, that
+// their refused requests are counted, and that only the policies of known client
+// users are cached.
 func TestReplayBeyondTheLimit(t *testing.T) {
 	replay := NewReplay(newPolicies(t, aList, users))
 	add := func(client, mailbox string) {
@@ -263,8 +264,8 @@ func TestReplayBeyondTheLimit(t *testing.T) {
 	if n := len(replay.Rows()); n != maxRows {
 		t.Errorf("%d rows, want %d", n, maxRows)
 	}
-	if n := len(replay.users); n != maxRows {
-		t.Errorf("%d cached policies, want %d", n, maxRows)
+	if n := len(replay.users); n != 2 || replay.users["crm"] == nil || replay.users["sync"] == nil {
+		t.Errorf("%d cached policies, want those of crm and sync", n)
 	}
 }
 

@@ -2,7 +2,6 @@ package policycheck
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -13,15 +12,14 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// maxRows limits the number of rows, and of cached policies, because clients
-// choose the names in them.
+// maxRows limits the number of rows, because clients choose the names in them.
 const maxRows = 50_000
 
 // A Replay decides about the requests of a log as enforce mode would. It must not
 // be used by several goroutines at the same time.
 type Replay struct {
 	policies *Policies
-	users    map[string]*policy.Policy // cached policies of up to maxRows client users; nil: the user does not exist
+	users    map[string]*policy.Policy // cached policies of the client users of the configuration
 	rows     map[rowKey]*Row
 	totals   Totals
 }
@@ -139,17 +137,15 @@ func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
 		p.totals.Userless++
 		return p.policies.base, true
 	}
-	narrowed, cached := p.users[r.Client]
-	if !cached {
-		var err error
-		if narrowed, err = p.policies.narrow(p.policies.base, r.Client); errors.Is(err, errUnknownUser) {
-			narrowed = nil
-		}
-		if len(p.users) < maxRows {
-			p.users[r.Client] = narrowed
-		}
+	if narrowed, cached := p.users[r.Client]; cached {
+		return narrowed, true
 	}
-	return narrowed, narrowed != nil
+	narrowed, err := p.policies.narrow(p.policies.base, r.Client)
+	if err != nil {
+		return nil, false
+	}
+	p.users[r.Client] = narrowed
+	return narrowed, true
 }
 
 // identity returns the mailbox that the client named, or the zero Identity if the
