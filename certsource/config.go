@@ -3,11 +3,12 @@ package certsource
 import (
 	"errors"
 	"fmt"
-	"hmaproxy/internal/lazyregexp"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // Auth is the way to log in to Key Vault.

@@ -7,12 +7,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"hmaproxy/internal/lazyregexp"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // StoreConfig says which certificate of a Windows certificate store to use.

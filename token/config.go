@@ -5,13 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"hmaproxy/internal/lazyregexp"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // Config says which token to request and which certificates prove the identity

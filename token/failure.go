@@ -3,10 +3,11 @@ package token
 import (
 	"encoding/json"
 	"fmt"
-	"hmaproxy/internal/lazyregexp"
 	"net/http"
 	"slices"
 	"strconv"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // maxHostName is the length of the longest host name. The regular expression

@@ -2,12 +2,13 @@ package config
 
 import (
 	"encoding/base64"
-	"hmaproxy/internal/lazyregexp"
 	"io/fs"
 	"runtime"
 	"slices"
 	"strings"
 	"unicode"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // alteration returns a text that says how a client secret was obviously altered

@@ -3,9 +3,10 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"hmaproxy/internal/lazyregexp"
 	"strings"
 	"unicode"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // ParseEnvFile parses the content of a -env-file and returns its entries

@@ -1,10 +1,11 @@
 package config
 
 import (
-	"hmaproxy/internal/lazyregexp"
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // HeaderNames are request headers to carry to Exchange, in canonical form.

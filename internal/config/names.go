@@ -2,11 +2,12 @@ package config
 
 import (
 	"fmt"
-	"hmaproxy/internal/lazyregexp"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // An AppID is an application (client) id: a GUID in lower case.

@@ -1,8 +1,9 @@
 package config
 
 import (
-	"hmaproxy/internal/lazyregexp"
 	"strings"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // A CertStore is a Windows certificate store: "LocalMachine/My".

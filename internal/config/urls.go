@@ -1,11 +1,12 @@
 package config
 
 import (
-	"hmaproxy/internal/lazyregexp"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 const ewsPath = "/EWS/Exchange.asmx"

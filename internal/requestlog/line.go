@@ -3,8 +3,9 @@ package requestlog
 import (
 	"bytes"
 	"encoding/json"
-	"hmaproxy/internal/lazyregexp"
 	"time"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // An entry contains those fields of a log line that are needed for reports. Log,
