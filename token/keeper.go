@@ -75,7 +75,7 @@ func (k *Keeper) await(ctx context.Context) (string, error) {
 	for {
 		done, failure, retry := k.rounds.lastOutcome()
 		now := time.Now()
-		// Load the token after the call of last. In the opposite order, a token
+		// Load the token after the call of lastOutcome. In the opposite order, a token
 		// that is stored between the two calls would be missed.
 		if t := k.rounds.token.Load(); t.usable(now) {
 			return t.value, nil

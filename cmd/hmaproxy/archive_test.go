@@ -114,8 +114,7 @@ func isFolder(all fstest.MapFS, name string) bool {
 }
 
 // sources returns the text of the Go files in folders, by path, without
-// comments and without test files. A string literal that contains "//" is cut
-// there, like a comment.
+// comments and without test files.
 func sources(t *testing.T, folders ...string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -136,8 +136,7 @@ func validHost(s string) bool {
 }
 
 // maxLabel is the length of the longest label of a DNS name. It is not in
-// dnsLabel, because a regular expression with a large count takes long to compile
-// at the start.
+// dnsLabel, because a regular expression with a large count takes long to compile.
 const maxLabel = 63
 
 // isDNSName reports whether s consists of labels of letters, digits and hyphens.
