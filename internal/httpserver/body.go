@@ -92,10 +92,7 @@ func (b *body) read(p []byte) (n int, err error) {
 // end of the current chunk.
 func (b *body) nextArrived() bool {
 	rest := b.conn.in.buffered()
-	if b.begun {
-		rest = rest[min(len(rest), len("\r\n")):]
-	}
-	return indexLF(rest) >= 0
+	return indexLF(rest[min(len(rest), len("\r\n")):]) >= 0
 }
 
 // readSome reads bytes of the body, or of one chunk.
