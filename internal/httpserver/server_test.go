@@ -242,7 +242,7 @@ func (c *writeDeadlines) SetWriteDeadline(t time.Time) error {
 // leaves, and not before.
 func TestClientLeaves(t *testing.T) {
 	for _, request := range []string{getRequest, postRequest, strings.Replace(postRequest, "Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 1)} {
-		for _, leaves := range []time.Duration{time.Millisecond, watchDelay - 1, watchDelay, time.Second, time.Hour} {
+		for _, leaves := range []time.Duration{time.Millisecond, watchDelay - 1, watchDelay, watchDelay + 1, time.Hour} {
 			var noticed time.Duration
 			inMemory(t, func(_ http.ResponseWriter, r *http.Request) {
 				began := time.Now()
