@@ -151,7 +151,7 @@ func (t *Traffic) addMailboxes(s *Summary) {
 		sum := &s.Mailboxes[at]
 		sum.merge(&one.Counts)
 		sum.Injected += one.Injected
-		if n := one.faulted.Compare(sum.faulted); n > 0 || n == 0 && one.Fault > sum.Fault { // faults at the same time: the result must not depend on the order of the clients
+		if isLaterFault(one.faulted, one.Fault, sum.faulted, sum.Fault) {
 			sum.faulted, sum.Fault = one.faulted, one.Fault
 		}
 		sum.opened, sum.gone = later(sum.opened, one.opened), later(sum.gone, one.gone)

@@ -246,9 +246,17 @@ func (t *Traffic) addMailbox(r *proxy.Record, o outcome.Outcome) {
 	case r.Fault == nonExistent:
 		m.gone = later(m.gone, at)
 	}
-	if r.Fault != "" && !at.Before(m.faulted) {
+	if r.Fault != "" && isLaterFault(at, string(r.Fault), m.faulted, m.fault) {
 		m.faulted, m.fault = at, string(r.Fault)
 	}
+}
+
+// isLaterFault reports whether a fault replaces another as the latest one. For
+// faults at the same time the codes decide, so that the result depends neither on
+// the order of the log nor on the order of the clients.
+func isLaterFault(at time.Time, code string, otherAt time.Time, otherCode string) bool {
+	n := at.Compare(otherAt)
+	return n > 0 || n == 0 && code > otherCode
 }
 
 // nonExistent is the response code for an address without a mailbox in this

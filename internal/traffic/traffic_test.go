@@ -151,6 +151,8 @@ func TestLatestFault(t *testing.T) {
 		"the latest of the first client":   {[]func(*proxy.Record){fault("a", time.Hour, denied), fault("b", 0, busy)}, denied},
 		"the latest of the second client":  {[]func(*proxy.Record){fault("a", 0, busy), fault("b", time.Hour, denied)}, denied},
 		"two clients at the same time":     {[]func(*proxy.Record){fault("a", 0, busy), fault("b", 0, denied)}, busy},
+		"one client, two at the same time": {[]func(*proxy.Record){fault("a", 0, denied), fault("a", 0, busy)}, busy},
+		"the same, read in turn":           {[]func(*proxy.Record){fault("a", 0, busy), fault("a", 0, denied)}, busy},
 		"another client without a fault":   {[]func(*proxy.Record){fault("a", 0, denied), func(r *proxy.Record) { r.Client = "b" }}, denied},
 		"a later request without a fault":  {[]func(*proxy.Record){fault("a", 0, denied), func(r *proxy.Record) { r.Client, r.Start = "a", monday.Add(time.Hour) }}, denied},
 		"no request that ended in a fault": {[]func(*proxy.Record){nil}, ""},
