@@ -198,7 +198,7 @@ func (rt *roundTrip) grant(result confidential.AuthResult) (Grant, *Error) {
 	case response.TokenType != "" && !strings.EqualFold(response.TokenType, "Bearer"):
 		return Grant{}, rt.error(Transient, "issued a token that is not of type Bearer")
 	case !isBearerToken(result.AccessToken):
-		return Grant{}, rt.error(Transient, "issued a token that no header can hold")
+		return Grant{}, rt.error(Transient, "issued a token that is not of the form of a bearer token")
 	case !g.Expires.After(now):
 		return Grant{}, rt.error(Transient, "issued a token that has expired already")
 	}

@@ -38,7 +38,7 @@ func TestMalformedResponsesOfEntra(t *testing.T) {
 		{"an empty object", token, emulator.Fault{Status: 200, Body: "{}"}, "responded 200 without an access token"},
 		{"a truncated token response", token, emulator.Fault{TruncateAt: 700}, "incomplete body: the connection was cut"},
 		{"an invalid lifetime", token, emulator.Fault{Status: 200, Body: `{"token_type":"Bearer","expires_in":"soon","access_token":"eyJzZWNyZXQ.eyJzZWNyZXQ.c2VjcmV0"}`}, "responded 200"},
-		{"a token that splits the header", token, emulator.Fault{Status: 200, Body: `{"token_type":"Bearer","expires_in":3599,"access_token":"eyJzZWNyZXQ\r\nX-Evil: 1"}`}, "a token that no header can hold"},
+		{"a token that splits the header", token, emulator.Fault{Status: 200, Body: `{"token_type":"Bearer","expires_in":3599,"access_token":"eyJzZWNyZXQ\r\nX-Evil: 1"}`}, "a token that is not of the form of a bearer token"},
 		{"metadata with a redirection", metadata, emulator.Fault{Status: 307, Header: elsewhere}, "307"},
 		{"metadata in HTML", metadata, emulator.Fault{Status: 200, Body: "<html>"}, "log in"},
 		{"metadata of another issuer", metadata, emulator.Fault{Status: 200, Body: `{"issuer":"https://attacker.example/","authorization_endpoint":"https://attacker.example/a","token_endpoint":"https://attacker.example/collect"}`}, "log in"},
