@@ -48,3 +48,22 @@ func TestConnectionLosesItsSlot(t *testing.T) {
 		})
 	}
 }
+
+// TestAutodiscoverLosesItsSlot checks the reason that clients of Autodiscover get
+// when the connection loses its slot while the body of the request is read.
+func TestAutodiscoverLosesItsSlot(t *testing.T) {
+	for _, path := range []string{svcPath, poxPath} {
+		p := newTestProxy(t, testConfig{adjust: discovering})
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, path, io.MultiReader(strings.NewReader("<"), failingReader{slotError{}}))
+		r.Host = "localhost"
+		r.Header.Set("Content-Type", "text/xml; charset=utf-8")
+		p.handler.ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), "all connections are in use") {
+			t.Errorf("%s: status %d, %q", path, w.Code, w.Body)
+		}
+		if rec := p.last(t); rec.Reason != proxy.ReasonProxyBusy || !strings.HasPrefix(rec.Detail, "all connections are in use") {
+			t.Errorf("%s: reason %v, detail %q", path, rec.Reason, rec.Detail)
+		}
+	}
+}
