@@ -168,8 +168,9 @@ func (r *responder) write(status int, body string) {
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
-	streaming := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
-	if streaming && operation != "" {
+	mayBeStream := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
+	isStream := mayBeStream && operation == streamingOperation
+	if isStream {
 		r.begin(resp)
 		_ = r.control.Flush() // the first event may come only after half an hour
 	}
@@ -177,7 +178,7 @@ func (r *responder) relay(resp *http.Response, operation string) (complete bool,
 		r.kept = make([]byte, 0, keptRead)
 		defer func() { describeFault(r.record, resp.Header, r.kept) }()
 	}
-	return r.copyBody(resp, small, streaming)
+	return r.copyBody(resp, small, mayBeStream)
 }
 
 // begin writes the head of Exchange's response.
@@ -209,15 +210,17 @@ var (
 const smallBuffer = 2 << 10
 
 // copyBody copies the response's body part by part. If the body has no
-// announced length, it sends each part as soon as the part has arrived. If it
-// returns errNotSOAP, it has written nothing; see relay.
-func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, streaming bool) (complete bool, err error) {
+// announced length, it sends each part as soon as the part has arrived. For a
+// response that may be a notification stream, it returns to the small buffer after
+// a part that does not fill the large one. If it returns errNotSOAP, it has written
+// nothing; see relay.
+func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, mayBeStream bool) (complete bool, err error) {
 	long := resp.ContentLength > int64(len(small))
 	for large := long; ; {
 		var n int
 		if large {
 			n, err = r.copyLargePart(resp)
-			large = long || n == chunk || n >= len(small) && !streaming
+			large = long || n == chunk || n >= len(small) && !mayBeStream
 		} else {
 			n, err = r.copyPart(resp, small[:])
 			large = n == len(small)
