@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"hmaproxy/internal/printable"
 )
 
 var (
@@ -85,13 +87,5 @@ func configurationError(err error) *Error {
 // oneLine returns the text of err as one line, cut off after 500 bytes. It must not
 // be used for errors of Entra or MSAL, because their texts may contain secrets.
 func oneLine(err error) string {
-	return clip(strings.Join(strings.Fields(err.Error()), " "), 500)
-}
-
-// clip cuts off s after limit bytes. It does not split a UTF-8 character.
-func clip(s string, limit int) string {
-	if len(s) > limit {
-		return strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
+	return printable.Truncate(strings.Join(strings.Fields(err.Error()), " "), 500)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"hmaproxy/internal/printable"
 )
 
 // aadstsNotRegistered is Entra's code for a certificate that is not registered
@@ -23,7 +25,7 @@ type reporter struct {
 func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int) {
 	r.refreshAlarm.clear()
 	c := grant.Claims
-	r.log.Info("token obtained", "expires", grant.Expires, "refresh", next.at, "audience", clip(c.Audience, maxClaim),
+	r.log.Info("token obtained", "expires", grant.Expires, "refresh", next.at, "audience", printable.Truncate(c.Audience, maxClaim),
 		"thumbprint", v.name.SHA1, "failures_before", failures)
 	if c.FullAccess() {
 		r.roleAlarm.clear()
@@ -31,7 +33,7 @@ func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int
 	}
 	if r.roleAlarm.raise(wall(), "role") {
 		r.log.Warn("the token lacks the role full_access_as_app: Exchange will refuse it",
-			"roles", clip(fmt.Sprint(c.Roles), maxClaim), "audience", clip(c.Audience, maxClaim),
+			"roles", printable.Truncate(fmt.Sprint(c.Roles), maxClaim), "audience", printable.Truncate(c.Audience, maxClaim),
 			"remedy", "grant the application permission full_access_as_app of Office 365 Exchange Online, with admin consent")
 	}
 }

@@ -3,10 +3,10 @@ package policycheck
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/printable"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
@@ -229,12 +229,7 @@ func nameOf(id ews.Identity) string {
 const maxName = 256
 
 // bounded cuts off s after maxName bytes. It does not split a UTF-8 character.
-func bounded(s string) string {
-	if len(s) <= maxName {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxName], "") + "…"
-}
+func bounded(s string) string { return printable.Truncate(s, maxName) }
 
 // Totals returns the numbers so far.
 func (p *Replay) Totals() Totals { return p.totals }

@@ -79,6 +79,20 @@ func Short(s string, most int) string {
 	return string(runes[:most-1]) + "…"
 }
 
+// Truncate cuts off s after limit bytes and adds "…" if s is longer. It does not
+// split a UTF-8 character. It does not make s printable, and keeps invalid bytes.
+func Truncate(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for i := limit; i >= 0 && i > limit-utf8.UTFMax; i-- {
+		if _, size := utf8.DecodeRuneInString(s[i:]); i+size > limit && utf8.RuneStart(s[i]) {
+			return s[:i] + "…"
+		}
+	}
+	return s[:limit] + "…"
+}
+
 // Number returns an integer as text, with commas between thousands.
 func Number(n int64) string {
 	s := strconv.FormatInt(n, 10)

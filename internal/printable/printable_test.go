@@ -66,6 +66,29 @@ func TestCell(t *testing.T) {
 	}
 }
 
+func TestTruncate(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":                              {"", ""},
+		"as long as the limit":               {"12345678", "12345678"},
+		"a byte longer":                      {"123456789", "12345678…"},
+		"a character ends at the cut":        {"123456é9", "123456é…"},
+		"a character lies at the cut":        {"1234567é", "1234567…"},
+		"one of four bytes is left":          {"1234567😀", "1234567…"},
+		"three of four bytes are left":       {"12345😀", "12345…"},
+		"four bytes end at the cut":          {"1234😀9", "1234😀…"},
+		"an invalid byte before the cut":     {"1\xff345678é", "1\xff345678…"},
+		"an incomplete character at the cut": {"1234567\xc3x", "1234567\xc3…"},
+		"only continuation bytes":            {strings.Repeat("\x80", 9), strings.Repeat("\x80", 8) + "…"},
+	} {
+		if got := Truncate(c.text, 8); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	if got := Truncate("é", 1); got != "…" {
+		t.Errorf("%q, want no part of the character", got)
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	for got, want := range map[string]string{
 		Number(0): "0", Number(999): "999", Number(1000): "1,000", Number(1234567): "1,234,567", Number(-1234): "-1,234",

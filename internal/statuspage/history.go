@@ -1,11 +1,11 @@
 package statuspage
 
 import (
-	"strings"
 	"sync"
 	"time"
 
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/printable"
 	"hmaproxy/proxy"
 )
 
@@ -118,12 +118,7 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 
 // bounded shortens a text from a request or a token to maxText bytes and "…", so
 // that the history needs little memory.
-func bounded(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText], "") + "…"
-}
+func bounded(s string) string { return printable.Truncate(s, maxText) }
 
 // recent returns the latest requests, and the latest requests that need
 // attention, the newest first.

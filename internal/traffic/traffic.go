@@ -10,6 +10,7 @@ import (
 
 	"hmaproxy/internal/ascii"
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/printable"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
 )
@@ -317,9 +318,4 @@ func later(a, b time.Time) time.Time {
 }
 
 // bounded shortens a name from a client to maxName bytes and a "…".
-func bounded(s string) string {
-	if len(s) <= maxName {
-		return s
-	}
-	return s[:maxName] + "…"
-}
+func bounded(s string) string { return printable.Truncate(s, maxName) }

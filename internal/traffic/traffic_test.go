@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,6 +195,10 @@ func TestLimits(t *testing.T) {
 	long := count(New(LogLimits()), func(r *proxy.Record) { r.Mailbox = string(make([]byte, 1<<20)) }).Mailboxes[0].Name
 	if len(long) > maxName+len("…") {
 		t.Errorf("a name of %d bytes", len(long))
+	}
+	head := strings.Repeat("a", maxName-1)
+	if cut := count(New(LogLimits()), func(r *proxy.Record) { r.Mailbox = head + "é" }).Mailboxes[0].Name; cut != head+"…" {
+		t.Errorf("the name %q, want only whole characters", cut)
 	}
 }
 

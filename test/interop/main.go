@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"hmaproxy/internal/printable"
 )
 
 const (
@@ -154,11 +156,7 @@ var lineEnds = regexp.MustCompile(`\s+`)
 
 // oneLine returns the reason of a failure as one line, cut off after 300 bytes.
 func oneLine(s string) string {
-	s = lineEnds.ReplaceAllString(s, " ")
-	if len(s) > 300 {
-		s = strings.ToValidUTF8(s[:300], "") + "…" // the cut may split a character
-	}
-	return s
+	return printable.Truncate(lineEnds.ReplaceAllString(s, " "), 300)
 }
 
 // wire returns the traffic between client and product as text, for the report.

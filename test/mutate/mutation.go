@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hmaproxy/internal/printable"
 )
 
 // A mutation replaces one part of a file.
@@ -120,14 +122,10 @@ func oneLine(s string) string {
 		}
 		parts = append(parts, strings.Fields(line)...)
 	}
-	s = strings.Join(parts, " ")
-	if len(s) > 200 {
-		s = s[:200] + "…"
-	}
-	if s == "" {
+	if len(parts) == 0 {
 		return "nothing"
 	}
-	return s
+	return printable.Truncate(strings.Join(parts, " "), 200)
 }
 
 func (w *walker) node(n ast.Node, text string) { w.replace(w.offset(n.Pos()), w.offset(n.End()), text) }
