@@ -132,7 +132,7 @@ func (a *admission) leave(now time.Time) {
 
 // tick begins a batch: it adapts the limit, admits requests, and refuses some of
 // those that have waited for too long. Thousands of requests can begin to wait at
-// the same time. Their refusals are spread over about a second, so that they do not
+// the same time. Their refusals are spread over a second or two, so that they do not
 // delay other goroutines. tick schedules itself again while requests wait, so that
 // they are admitted even if no other request arrives or ends.
 func (a *admission) tick() {
@@ -146,7 +146,7 @@ func (a *admission) tick() {
 	for e := a.waiting.Front(); e != nil && now.Sub(e.Value.(*waiter).since) >= maxAdmissionWait; e = a.waiting.Front() {
 		a.excess.PushBack(a.waiting.Remove(e))
 	}
-	for range min(a.excess.Len(), max(minBatch, a.excess.Len()/64)) {
+	for range min(a.excess.Len(), max(minBatch, a.excess.Len()/256)) {
 		a.batched++
 		a.excess.Remove(a.excess.Front()).(*waiter).admitted <- false
 	}
