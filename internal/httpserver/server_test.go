@@ -803,7 +803,7 @@ func TestWatchedConnectionIsInformed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		c := watchedConn{server, make(chan bool, 10)}
-		s := &Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second) })}
+		s := &Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(2 * watchDelay) })}
 		go newConn(s, c).serve()
 		send(client, getRequest)
 		in := bufio.NewReader(client)

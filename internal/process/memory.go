@@ -24,6 +24,10 @@ const (
 	// processor for at most busyDelay. Returning memory takes a processor for up to
 	// 50 ms, in which no goroutine runs on it.
 	busyDelay = 2 * time.Millisecond
+	// busyGoroutines is the number of goroutines from which memory is not returned
+	// after a wait of busyDelay. With fewer goroutines, hmaproxy has little memory
+	// to return, and other programs cause the wait.
+	busyGoroutines = 256
 )
 
 // ReleaseMemory returns unused memory to the system until ctx ends. It does so once
@@ -72,7 +76,7 @@ type releaser struct {
 // goroutines, and delay is how long they wait for a processor.
 func (r *releaser) due(allocated, free, goroutines uint64, delay time.Duration) bool {
 	quiet := allocated-r.last < quietBytes && (allocated-r.released > releaseBytes || goroutines < r.goroutines/2)
-	if !quiet && delay > busyDelay {
+	if !quiet && delay > busyDelay && goroutines >= busyGoroutines {
 		r.last = allocated
 		return false
 	}
