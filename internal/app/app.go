@@ -225,11 +225,12 @@ func (o *observer) malformed(remote string, status int, reason string) {
 func (a *app) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	memory := process.MemoryLimit()
 	listen := listener.Config{
 		Listen: a.options.Listen,
 		TLS:    a.files.keyPairs.TLSConfig(),
-		Memory: process.MemoryLimit(),
-		Bodies: bufferBudget(process.MemoryLimit()),
+		Memory: memory,
+		Bodies: bufferBudget(memory),
 		Failed: a.observer.metrics.AcceptFailed,
 		Log:    a.log,
 	}
