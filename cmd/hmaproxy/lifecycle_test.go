@@ -105,7 +105,7 @@ func TestNotifyStatusNamesTheCause(t *testing.T) {
 
 // TestHangupReloadsFiles checks that SIGHUP does not end the process and that the
 // changed allow-list comes into force. TestReloadsOnRequestAreLimited in internal/app
-// checks, with a fake clock, that there is no delay.
+// checks with a fake clock that the reload follows the signal without a delay.
 func TestHangupReloadsFiles(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "list")

@@ -112,7 +112,7 @@ func TestMalformedResponsesOfKeyVault(t *testing.T) {
 }
 
 // checkNoToken checks the response to a client, the readiness and the log while
-// there is no token. The readiness and the log must contain the text says.
+// there is no token. says is a text that the readiness and the log must contain.
 func (s *testProduct) checkNoToken(says string) {
 	s.t.Helper()
 	a := s.ask()

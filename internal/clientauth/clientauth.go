@@ -99,7 +99,7 @@ func (a *Authenticator) Reload() (changed bool, err error) {
 
 // widened compares the users before and after a reload. It returns the number,
 // from 1, of the first user who can open every mailbox after the reload and could
-// not before; 0 if there is no such user. It is called only if there is no
+// not before. It returns 0 if no user is affected. It is called only without an
 // allow-list. The user that is found had patterns before the reload, or is new
 // and all users had patterns before. Errors contain the number instead of the
 // name, because /ready shows errors to any client.

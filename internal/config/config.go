@@ -129,7 +129,7 @@ type Config struct {
 	// Operations are the allowed operations: the default set with additions, or
 	// another set. The zero value is the default set.
 	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations and presets (@read, @send), or of +operations to add to the default" absent:"all known operations but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it. @read stands for the operations that change nothing, @send for CreateItem, CreateAttachment and SendItem. Marking a message as read needs UpdateItem. An operation that no EWS schema has is refused unless it is named here."`
-	// DefaultMailbox is the mailbox for requests that name none; "" means that there is no such mailbox.
+	// DefaultMailbox is the mailbox for requests that name no mailbox; "" means that no default is set.
 	DefaultMailbox Address `env:"HMA_DEFAULT_MAILBOX" form:"a mail address" desc:"Mailbox to act as when a request names none. It must be on the allow-list when there is one."`
 	// LoginUser says that the mailbox is taken from the client's Basic user name.
 	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is not a mail address (DOMAIN\\user) is refused. The password is checked only with HMA_CLIENT_USERS_FILE."`

@@ -79,8 +79,8 @@ func evaluateVaultChallenge(f *facts, c connection) Result {
 }
 
 // signInURL returns the sign-in URL in the vault's challenge, or "" if there is
-// none. Like the Azure SDK it reads the parameter "authorization", and
-// "authorization_uri" if there is no such parameter.
+// none. Like the Azure SDK it reads the parameter "authorization". If
+// that parameter is missing, it reads "authorization_uri".
 func signInURL(vault connection) string {
 	challenge := bearerChallenge(vault.response.header)
 	return cmp.Or(challenge["authorization"], challenge["authorization_uri"])
@@ -94,8 +94,8 @@ func challengedTenant(vault connection) string {
 }
 
 // signIn returns the sign-in URL in the vault's challenge, and the tenant, which
-// is the path of this URL. The tenant is "" if there is no such URL or the URL
-// has no path.
+// is the path of this URL. The tenant is "" if the challenge has no
+// sign-in URL, or the URL has no path.
 func signIn(vault connection) (u *url.URL, tenant string) {
 	u, err := url.Parse(signInURL(vault))
 	if err != nil {
