@@ -25,16 +25,22 @@ const (
 	// 50 ms, in which no goroutine runs on it.
 	busyDelay = 2 * time.Millisecond
 	// busyGoroutines is the number of goroutines from which memory is not returned
-	// after a wait of busyDelay. With fewer goroutines, hmaproxy has little memory
-	// to return, and other programs cause the wait.
+	// after a wait of busyDelay or during a burst. With fewer goroutines, hmaproxy
+	// has little memory to return, and other programs cause the wait.
 	busyGoroutines = 256
+	// A burst ends when the number of goroutines is less than half, or the number of
+	// allocated bytes less than a quarter, of the largest number since the last
+	// release. The wait alone does not show the end: the limit of requests in
+	// progress makes it short for some seconds of an overload, too.
+	endGoroutines = 2
+	endAllocated  = 4
 )
 
 // ReleaseMemory returns unused memory to the system until ctx ends. It does so once
 // after the start, after a quiet interval if enough memory was allocated or freed
 // since the last release, and within 30 seconds of the end of a burst, even if
-// requests continue. It waits while there are so many requests that goroutines wait
-// for a processor.
+// requests continue. It waits while a burst lasts, and while there are so many
+// requests that goroutines wait for a processor.
 //
 // A sidecar is idle most of the time and shares the machine with its client. Opening
 // notification streams needs several times the memory that open streams keep.
@@ -66,8 +72,10 @@ type releaser struct {
 	begun      bool
 	last       uint64 // value of allocated at the last check
 	released   uint64 // value of allocated at the last release
-	burst      int    // number of consecutive checks that found a burst's memory
+	unused     int    // number of consecutive checks that found a burst's memory
 	goroutines uint64 // number of goroutines at the last release; requests that have ended since then have freed memory
+
+	mostGoroutines, mostAllocated uint64 // largest number of goroutines at a check, and of bytes allocated between two checks, since the last release
 }
 
 // due is called at each check and reports whether to release memory. allocated
@@ -75,18 +83,21 @@ type releaser struct {
 // that are neither used nor returned to the system; goroutines is the number of
 // goroutines, and delay is how long they wait for a processor.
 func (r *releaser) due(allocated, free, goroutines uint64, delay time.Duration) bool {
-	quiet := allocated-r.last < quietBytes && (allocated-r.released > releaseBytes || goroutines < r.goroutines/2)
-	if !quiet && delay > busyDelay && goroutines >= busyGoroutines {
-		r.last = allocated
+	added := allocated - r.last
+	r.last = allocated
+	r.mostGoroutines, r.mostAllocated = max(r.mostGoroutines, goroutines), max(r.mostAllocated, added)
+	quiet := added < quietBytes && (allocated-r.released > releaseBytes || goroutines < r.goroutines/2)
+	burst := goroutines >= r.mostGoroutines/endGoroutines && added >= r.mostAllocated/endAllocated
+	if !quiet && goroutines >= busyGoroutines && (burst || delay > busyDelay) {
 		return false
 	}
-	if r.burst++; free < burstBytes {
-		r.burst = 0
+	if r.unused++; free < burstBytes {
+		r.unused = 0
 	}
-	due := !r.begun || quiet || r.burst >= burstChecks
-	r.begun, r.last = true, allocated
+	due := !r.begun || quiet || r.unused >= burstChecks
+	r.begun = true
 	if due {
-		r.released, r.burst, r.goroutines = allocated, 0, goroutines
+		*r = releaser{begun: true, last: allocated, released: allocated, goroutines: goroutines}
 	}
 	return due
 }
