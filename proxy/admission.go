@@ -146,7 +146,7 @@ func (a *admission) tick() {
 	for e := a.waiting.Front(); e != nil && now.Sub(e.Value.(*waiter).since) >= maxAdmissionWait; e = a.waiting.Front() {
 		a.excess.PushBack(a.waiting.Remove(e))
 	}
-	for range min(a.excess.Len(), max(minBatch, a.excess.Len()/256)) {
+	for range min(a.excess.Len(), max(minRefusals, a.excess.Len()/512)) {
 		a.batched++
 		a.excess.Remove(a.excess.Front()).(*waiter).admitted <- false
 	}

@@ -87,7 +87,7 @@ func TestOverload(t *testing.T) {
 		a.delay.Store(int64(maxSchedulerDelay + time.Nanosecond))
 		time.Sleep(admissionInterval)
 		a.come(3000, 500*time.Millisecond)
-		time.Sleep(200 * time.Millisecond) // time for the batches in which requests are refused
+		time.Sleep(300 * time.Millisecond) // time for the batches in which requests are refused
 		synctest.Wait()
 		a.mu.Lock()
 		if n := a.admitted; n > 0 {
@@ -210,9 +210,9 @@ func TestRefusalsBelongToABatch(t *testing.T) {
 		a.expect(t, "a full queue", 0, minBatch)
 		time.Sleep(batchPause)
 		synctest.Wait()
-		a.expect(t, "the next batch", 0, minBatch)
+		a.expect(t, "the next batch", 0, minRefusals)
 		time.Sleep(time.Second)
-		a.expect(t, "the rest", 0, 1000-2*minBatch)
+		a.expect(t, "the rest", 0, 1000-minBatch-minRefusals)
 
 		a.mu.Lock()
 		a.rate = 2e9 // so high that the queue has room for all requests, even after measurements have halved the rate several times
@@ -226,7 +226,7 @@ func TestRefusalsBelongToABatch(t *testing.T) {
 		time.Sleep(admissionInterval + batchPause)
 		synctest.Wait()
 		a.mu.Lock()
-		if n := a.refused; n < minBatch || n > 2*minBatch {
+		if n := a.refused; n < minRefusals || n > 2*minRefusals {
 			t.Errorf("%d requests were refused at the same time", n)
 		}
 		a.mu.Unlock()

@@ -11,13 +11,17 @@ import (
 )
 
 // unavailable responds like Exchange's web server when EWS is missing.
-func unavailable(_ int, conn net.Conn, r *bufio.Reader) {
+func unavailable(_ int, conn net.Conn, r *bufio.Reader) { unavailableAfter(0, conn, r) }
+
+// unavailableAfter is unavailable with a wait before each response.
+func unavailableAfter(wait time.Duration, conn net.Conn, r *bufio.Reader) {
 	for {
 		h := readHead(r)
 		if h == "" {
 			return
 		}
 		readBodyOf(r, contentLength(h))
+		time.Sleep(wait)
 		_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 	}
 }
@@ -91,8 +95,12 @@ func TestDelaysOfOneHostDiffer(t *testing.T) {
 	})
 }
 
+// TestClientThatLeavesEndsTheDelay checks that the delay ends when a client has left.
+// Exchange takes so long that the server watches the connection during the delay.
 func TestClientThatLeavesEndsTheDelay(t *testing.T) {
-	withScript(t, only(t, "alice@contoso.com"), unavailable, func(l *scripted) {
+	const wait = 2 * time.Second
+	slow := func(_ int, conn net.Conn, r *bufio.Reader) { unavailableAfter(wait, conn, r) }
+	withScript(t, only(t, "alice@contoso.com"), slow, func(l *scripted) {
 		body := envelope("alice@contoso.com", getFolder)
 		for range 8 {
 			conn, r := l.dial()
@@ -106,8 +114,8 @@ func TestClientThatLeavesEndsTheDelay(t *testing.T) {
 		_, _ = conn.Write(append([]byte(head(len(body))), body...))
 		time.Sleep(100 * time.Millisecond)
 		conn.Close()
-		l.over(9, 2*time.Second)
-		if d := time.Since(began); d > 1400*time.Millisecond { // simulated time; the delay would be at least 1.5 s
+		l.over(9, wait+2*time.Second)
+		if d := time.Since(began); d > wait+1400*time.Millisecond { // simulated time; the delay would be at least 1.5 s
 			t.Errorf("the request was over after %v", d)
 		}
 	})

@@ -30,6 +30,7 @@ const (
 	batchTime         = 10 * time.Millisecond  // time in which a batch of requests may begin without a check that the processors keep up
 	batchPause        = time.Millisecond       // pause after a batch for network events; each of them makes a goroutine runnable
 	minBatch          = 16                     // number of requests that may always begin at the same time; they take about 20 ms if each opens a connection to Exchange
+	minRefusals       = 4                      // number of requests that may always be refused at the same time, because a refusal needs a processor, too
 
 	headerTimeout = 10 * time.Second // limit for the whole head of a request
 	idleTimeout   = 3 * time.Minute  // limit for an idle client connection, above IIS's own 2 minutes

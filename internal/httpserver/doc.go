@@ -23,7 +23,7 @@ const (
 	maxTrailer = 4000    // bytes of the trailer section; net/http accepts as much as fits into its buffer
 	maxChunk   = 256     // bytes of the longest chunk-size line
 
-	watchDelay  = time.Second          // time until a connection is watched; most handlers return earlier
+	watchDelay  = 3 * time.Second      // time until a connection is watched; most handlers return earlier, even those that refuse a request after a wait of two seconds during an overload
 	lingerTime  = 5 * time.Second      // time to read further bytes of a client after a response that ends the connection
 	refuseTime  = 10 * time.Second     // time for a client to read the refusal of its request
 	minAcceptIn = 5 * time.Millisecond // time until the next try after Accept has failed; it doubles with each failure

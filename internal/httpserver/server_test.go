@@ -254,7 +254,7 @@ func TestClientLeaves(t *testing.T) {
 				send(c, request)
 				time.Sleep(leaves)
 				c.Close()
-				time.Sleep(time.Second)
+				time.Sleep(watchDelay)
 				synctest.Wait()
 				if noticed < leaves || noticed > max(leaves, watchDelay) {
 					t.Errorf("left after %v, noticed after %v", leaves, noticed)
