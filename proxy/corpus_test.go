@@ -5,45 +5,41 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"hmaproxy/internal/corpus"
 )
 
-// corpus is a folder outside the repository. Without it, the tests that use it
-// are skipped.
-const corpus = "../../shared/corpus"
-
-// rows reads a tab-separated index whose first line has the names of the columns.
-func rows(t *testing.T, file string) []map[string]string {
+// rows returns the rows of a shared corpus. Without the corpus, rows skips the
+// test.
+func rows(t *testing.T, name string) []corpus.Row {
 	t.Helper()
-	data, err := os.ReadFile(file)
-	if os.IsNotExist(err) {
-		t.Skipf("no corpus at %s: only the cases that the project carries are tested", file)
+	all, err := corpus.Read("..", name)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("only the cases that the project carries are tested: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
-	names := strings.Split(lines[0], "\t")
-	var out []map[string]string
-	for _, line := range lines[1:] {
-		row := make(map[string]string)
-		for i, v := range strings.Split(line, "\t") {
-			row[names[i]] = v
-		}
-		out = append(out, row)
+	return all
+}
+
+// content returns the content of a row's file.
+func content(t *testing.T, row corpus.Row) []byte {
+	t.Helper()
+	raw, err := row.Content()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(out) == 0 {
-		t.Fatalf("%s is empty", file)
-	}
-	return out
+	return raw
 }
 
 // mayArrive are the header names that can reach Exchange from a client that
@@ -55,22 +51,19 @@ var mayArrive = map[string]bool{
 }
 
 func TestHTTPCorpus(t *testing.T) {
-	for _, row := range rows(t, filepath.Join(corpus, "http/index.tsv")) {
-		t.Run(row["file"], func(t *testing.T) {
+	for _, row := range rows(t, corpus.HTTP) {
+		t.Run(row.File, func(t *testing.T) {
 			t.Parallel()
-			raw, err := os.ReadFile(filepath.Join(corpus, "http", row["file"]))
-			if err != nil {
-				t.Fatal(err)
-			}
+			raw := content(t, row)
 			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			status := r.raw(t, raw)
-			checkArrivals(t, r, row["expected"], status)
+			checkArrivals(t, r, row.Expected, status)
 
 			r = newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), adjust: discovering})
 			if again := r.raw(t, raw); again != status {
 				t.Errorf("with Autodiscover: status %d, without: %d", again, status)
 			}
-			checkArrivals(t, r, row["expected"], status)
+			checkArrivals(t, r, row.Expected, status)
 		})
 	}
 }
@@ -79,34 +72,28 @@ func TestHTTPCorpus(t *testing.T) {
 // Autodiscover. None of these requests names a mailbox for Autodiscover, so no
 // response may contain the URL.
 func TestCorporaAtAutodiscover(t *testing.T) {
-	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
-		raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, row := range rows(t, corpus.SOAP) {
+		raw := content(t, row)
 		for _, path := range []string{svcPath, poxPath} {
 			r := newTestProxy(t, testConfig{adjust: discovering})
 			req, _ := http.NewRequest(http.MethodPost, "http://"+r.address+path, bytes.NewReader(raw))
-			req.Header.Set("Content-Type", row["content_type"])
-			if row["content_encoding"] != "" {
-				req.Header.Set("Content-Encoding", row["content_encoding"])
+			req.Header.Set("Content-Type", row.ContentType)
+			if row.ContentEncoding != "" {
+				req.Header.Set("Content-Encoding", row.ContentEncoding)
 			}
 			resp, text := r.do(t, req)
 			if len(r.seen()) != 0 || resp.Header.Get("X-Hmaproxy-Error") == "" || strings.Contains(text, handedOut) {
-				t.Errorf("%s at %s: %d requests at Exchange; response %d %.300s", row["file"], path, len(r.seen()), resp.StatusCode, text)
+				t.Errorf("%s at %s: %d requests at Exchange; response %d %.300s", row.File, path, len(r.seen()), resp.StatusCode, text)
 			}
 		}
 	}
-	for _, row := range rows(t, filepath.Join(corpus, "http/index.tsv")) {
-		if row["expected"] != "deny" {
+	for _, row := range rows(t, corpus.HTTP) {
+		if row.Expected != corpus.Deny {
 			continue
 		}
-		t.Run(row["file"], func(t *testing.T) {
+		t.Run(row.File, func(t *testing.T) {
 			t.Parallel()
-			raw, err := os.ReadFile(filepath.Join(corpus, "http", row["file"]))
-			if err != nil {
-				t.Fatal(err)
-			}
+			raw := content(t, row)
 			line, rest, _ := bytes.Cut(raw, []byte("\n"))
 			line = bytes.ReplaceAll(line, []byte("/EWS/Exchange.asmx"), []byte(svcPath))
 			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), adjust: discovering})
@@ -118,13 +105,11 @@ func TestCorporaAtAutodiscover(t *testing.T) {
 	}
 }
 
-// raw sends bytes and returns the status of the first response, 0 if there is none
-// within two seconds. It replaces {HP} and {PORT} by the proxy's address and port.
+// raw sends a request of the corpus HTTP and returns the status of the first
+// response, 0 if there is none within two seconds.
 func (r *testProxy) raw(t *testing.T, raw []byte) int {
 	t.Helper()
-	_, port, _ := net.SplitHostPort(r.address)
-	raw = bytes.ReplaceAll(raw, []byte("{HP}"), []byte(r.address))
-	raw = bytes.ReplaceAll(raw, []byte("{PORT}"), []byte(port))
+	raw = corpus.Address(raw, r.address)
 	c, err := net.Dial("tcp", r.address)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +128,7 @@ func (r *testProxy) raw(t *testing.T, raw []byte) int {
 func checkArrivals(t *testing.T, r *testProxy, expected string, status int) {
 	t.Helper()
 	seen := r.seen()
-	if expected == "deny" {
+	if expected == corpus.Deny {
 		if len(seen) != 0 {
 			t.Fatalf("reached Exchange: %s %s", seen[0].method, seen[0].uri)
 		}
@@ -182,31 +167,28 @@ var excused = map[string]string{}
 
 func TestSOAPCorpus(t *testing.T) {
 	forwarded := make(map[string][]byte)
-	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
-		if row["strength"] == "limit" {
-			continue // the row describes a case that a proxy cannot decide
+	for _, row := range rows(t, corpus.SOAP) {
+		if row.Strength == corpus.Limit {
+			continue
 		}
-		t.Run(row["file"], func(t *testing.T) {
-			raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))
-			if err != nil {
-				t.Fatal(err)
-			}
+		t.Run(row.File, func(t *testing.T) {
+			raw := content(t, row)
 			p := only(t, "alice@contoso.com")
-			if row["strength"] == "body-check" {
+			if row.Strength == corpus.BodyCheck {
 				p = mustPolicy(t, targetsConfig(t))
 			}
 			r := newTestProxy(t, testConfig{policy: p})
-			resp, text := r.post(t, raw, "Content-Type", row["content_type"], "Content-Encoding", row["content_encoding"])
-			if why := excused[row["file"]]; why != "" && row["strength"] != "must" {
+			resp, text := r.post(t, raw, "Content-Type", row.ContentType, "Content-Encoding", row.ContentEncoding)
+			if why := excused[row.File]; why != "" && row.Strength != "must" {
 				t.Logf("another response on purpose: %s", why)
 				return
 			}
-			if row["expected"] == "deny" {
+			if row.Expected == corpus.Deny {
 				checkDenied(t, r, resp, text)
 				return
 			}
 			checkForwarded(t, r, resp, raw)
-			forwarded[row["file"]] = r.seen()[0].body
+			forwarded[row.File] = r.seen()[0].body
 		})
 	}
 	if len(forwarded) < 10 {

@@ -2,15 +2,15 @@ package soap
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"hmaproxy/internal/corpus"
 )
 
 func TestCorpus(t *testing.T) {
-	for _, row := range corpus(t) {
-		t.Run(row.file, func(t *testing.T) {
-			doc, err := os.ReadFile(filepath.Join(corpusDir, row.file))
+	for _, row := range corpusRows(t) {
+		t.Run(row.File, func(t *testing.T) {
+			doc, err := row.Content()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -21,11 +21,11 @@ func TestCorpus(t *testing.T) {
 				t.Fatalf("an error of another type: %v", err)
 			}
 			alice := err == nil && allowsAlice(t, s)
-			t.Logf("%s %s %s: %v %+v", row.group, row.expected, row.strength, err, s.Request())
+			t.Logf("%s %s %s: %v %+v", row.Group, row.Expected, row.Strength, err, s.Request())
 			switch {
-			case row.expected == "forward" && !alice:
+			case row.Expected == corpus.Forward && !alice:
 				t.Errorf("refused: %v %+v", err, s.Request())
-			case row.expected == "deny" && alice && aboutContent(row):
+			case row.Expected == corpus.Deny && alice && aboutContent(row):
 				t.Errorf("taken for alice: %+v", s.Request())
 			}
 		})
@@ -35,13 +35,13 @@ func TestCorpus(t *testing.T) {
 // aboutContent reports whether the expected result of a row depends only on the
 // rules about XML and envelopes. Rows with unusual HTTP headers, and rows about
 // operations or the Body's references, depend on other rules.
-func aboutContent(r row) bool {
+func aboutContent(r corpus.Row) bool {
 	switch {
-	case r.strength != "must" && r.strength != "policy":
+	case r.Strength != "must" && r.Strength != "policy":
 		return false // rows about operations and the Body's references
-	case r.contentType != "text/xml; charset=utf-8" && r.contentType != "text/xml":
+	case r.ContentType != "text/xml; charset=utf-8" && r.ContentType != "text/xml":
 		return false
-	case r.encoding != "":
+	case r.ContentEncoding != "":
 		return false
 	}
 	return true

@@ -1,17 +1,16 @@
 package soap
 
 import (
-	"encoding/csv"
 	"errors"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-)
 
-const corpusDir = "../../../../shared/corpus/soap"
+	"hmaproxy/internal/corpus"
+)
 
 // scan writes doc to s in pieces of the given size; 0 means one piece.
 func scan(s *Scanner, doc []byte, size int) error {
@@ -78,32 +77,16 @@ func reasons(t testing.TB) map[string]reason {
 	return found
 }
 
-// A row is a line of the corpus's index.
-type row struct{ file, group, expected, strength, contentType, encoding string }
-
-// corpus returns the rows of the shared corpus, or none if there is no corpus.
-func corpus(t testing.TB) []row {
+// corpusRows returns the rows of the shared corpus, or none if there is no corpus.
+func corpusRows(t testing.TB) []corpus.Row {
 	t.Helper()
-	f, err := os.Open(filepath.Join(corpusDir, "index.tsv"))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Log("NOT CHECKED: the shared corpus is absent; only testdata is used")
+	rows, err := corpus.Read("../../..", corpus.SOAP)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Logf("NOT CHECKED: only testdata is used: %v", err)
 		return nil
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.Comma, r.LazyQuotes = '\t', true
-	var rows []row
-	for {
-		c, err := r.Read()
-		if err == io.EOF {
-			return rows[1:]
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, row{c[0], c[2], c[5], c[6], c[7], c[8]})
-	}
+	return rows
 }

@@ -22,10 +22,12 @@ func documents(t testing.TB) map[string][]byte {
 			docs[dir+"/"+name] = doc
 		}
 	}
-	if len(corpus(t)) > 0 {
-		for name, doc := range load(t, corpusDir, "*.xml") {
-			docs["corpus/"+name] = doc
+	for _, row := range corpusRows(t) {
+		doc, err := row.Content()
+		if err != nil {
+			t.Fatal(err)
 		}
+		docs["corpus/"+row.File] = doc
 	}
 	return docs
 }
