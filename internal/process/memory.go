@@ -20,27 +20,23 @@ const (
 	burstBytes  = 32 << 20
 	burstChecks = 3
 
-	// While requests continue, memory is returned only if goroutines wait for a
-	// processor for at most busyDelay. Returning memory takes a processor for up to
-	// 50 ms, in which no goroutine runs on it.
-	busyDelay = 2 * time.Millisecond
-	// busyGoroutines is the number of goroutines from which memory is not returned
-	// after a wait of busyDelay or during a burst. With fewer goroutines, hmaproxy
-	// has little memory to return, and other programs cause the wait.
+	// While requests continue, memory is returned only if goroutines waited for a
+	// processor for at most busyDelay at burstChecks consecutive checks. One check
+	// does not suffice, because the limit of requests in progress makes the waits
+	// short for some seconds of an overload, too. Returning memory takes a processor
+	// for up to 50 ms, in which no goroutine runs on it.
+	busyDelay = time.Millisecond
+	// busyGoroutines is the number of goroutines from which the waits decide. With
+	// fewer goroutines, hmaproxy has little memory to return, and other programs
+	// cause long waits.
 	busyGoroutines = 256
-	// A burst ends when the number of goroutines is less than half, or the number of
-	// allocated bytes less than a quarter, of the largest number since the last
-	// release. The wait alone does not show the end: the limit of requests in
-	// progress makes it short for some seconds of an overload, too.
-	endGoroutines = 2
-	endAllocated  = 4
 )
 
 // ReleaseMemory returns unused memory to the system until ctx ends. It does so once
 // after the start, after a quiet interval if enough memory was allocated or freed
 // since the last release, and within 30 seconds of the end of a burst, even if
-// requests continue. It waits while a burst lasts, and while there are so many
-// requests that goroutines wait for a processor.
+// requests continue. It waits while there are so many requests that goroutines wait
+// for a processor.
 //
 // A sidecar is idle most of the time and shares the machine with its client. Opening
 // notification streams needs several times the memory that open streams keep.
@@ -69,13 +65,11 @@ func ReleaseMemory(ctx context.Context) {
 
 // A releaser decides when to return memory to the system.
 type releaser struct {
-	begun      bool
+	begun      bool   // memory has been released once
 	last       uint64 // value of allocated at the last check
 	released   uint64 // value of allocated at the last release
-	unused     int    // number of consecutive checks that found a burst's memory
+	unused     int    // number of consecutive checks that found a burst's memory and short waits
 	goroutines uint64 // number of goroutines at the last release; requests that have ended since then have freed memory
-
-	mostGoroutines, mostAllocated uint64 // largest number of goroutines at a check, and of bytes allocated between two checks, since the last release
 }
 
 // due is called at each check and reports whether to release memory. allocated
@@ -83,19 +77,13 @@ type releaser struct {
 // that are neither used nor returned to the system; goroutines is the number of
 // goroutines, and delay is how long they wait for a processor.
 func (r *releaser) due(allocated, free, goroutines uint64, delay time.Duration) bool {
-	added := allocated - r.last
+	quiet := allocated-r.last < quietBytes && (allocated-r.released > releaseBytes || goroutines < r.goroutines/2)
 	r.last = allocated
-	r.mostGoroutines, r.mostAllocated = max(r.mostGoroutines, goroutines), max(r.mostAllocated, added)
-	quiet := added < quietBytes && (allocated-r.released > releaseBytes || goroutines < r.goroutines/2)
-	burst := goroutines >= r.mostGoroutines/endGoroutines && added >= r.mostAllocated/endAllocated
-	if !quiet && goroutines >= busyGoroutines && (burst || delay > busyDelay) {
-		return false
-	}
-	if r.unused++; free < burstBytes {
+	many := goroutines >= busyGoroutines
+	if r.unused++; free < burstBytes || many && delay > busyDelay {
 		r.unused = 0
 	}
-	due := !r.begun || quiet || r.unused >= burstChecks
-	r.begun = true
+	due := quiet || r.unused >= burstChecks || !r.begun && !many
 	if due {
 		*r = releaser{begun: true, last: allocated, released: allocated, goroutines: goroutines}
 	}
