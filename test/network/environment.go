@@ -56,6 +56,7 @@ type environment struct {
 	exchange     *exec.Cmd
 	exchangeIn   io.Writer
 	exchangeOut  *bufio.Scanner
+	ledger       func() (map[string]int, error) // returns how often Exchange has executed each request
 	proxy        *exec.Cmd
 	proxyAddress string
 	client       *http.Client
@@ -63,7 +64,7 @@ type environment struct {
 	ids      atomic.Int64
 	mu       sync.Mutex
 	outcomes map[string]outcome
-	failures []string // failures of requests that had to succeed
+	failures []failure // of requests that had to end in a certain way
 }
 
 // An outcome is the result of a client's request.
@@ -145,6 +146,7 @@ func (w *environment) startServices(id string) error {
 		return err
 	}
 	w.exchangeIn, w.exchangeOut = in, bufio.NewScanner(out)
+	w.ledger = w.readLedger
 	w.exchangeOut.Buffer(nil, 16<<20)
 	if !w.exchangeOut.Scan() {
 		return errors.New("the emulated Exchange did not start")
@@ -285,8 +287,8 @@ func (w *environment) do(ctx context.Context, id string, r request) outcome {
 	return outcome{executed: "unknown", what: fmt.Sprintf("%s (%d)", reason, resp.StatusCode), wrong: resp.StatusCode != http.StatusInternalServerError}
 }
 
-// ledger returns how often Exchange has executed each request.
-func (w *environment) ledger() (map[string]int, error) {
+// readLedger gets the ledger from the process of the emulated Exchange.
+func (w *environment) readLedger() (map[string]int, error) {
 	if _, err := io.WriteString(w.exchangeIn, "ledger\n"); err != nil {
 		return nil, err
 	}

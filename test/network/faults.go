@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +23,7 @@ type fault struct {
 	name      string
 	corporate bool // hmaproxy connects through the corporate proxy
 	nginx     bool // the case also runs with nginx, for comparison
+	files     int  // hmaproxy's limit of open files; 0 means manyFiles
 	run       func(w *environment) ([]bound, error)
 }
 
@@ -36,55 +39,51 @@ const never = time.Hour
 var rtt = faults{delay: 10 * time.Millisecond}
 
 var allFaults = []fault{
-	{"none", false, true, func(w *environment) ([]bound, error) {
+	{name: "none", nginx: true, run: func(w *environment) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{"loss", false, true, func(w *environment) ([]bound, error) {
+	{name: "loss", nginx: true, run: func(w *environment) ([]bound, error) {
 		w.link.set(faults{delay: 10 * time.Millisecond, loss: 0.02})
 		return []bound{{"longest wait at 2 % loss", w.many(200, request{size: 5000}, 0), 10 * time.Second}}, nil
 	}},
-	{"dead-first-address", false, false, func(w *environment) ([]bound, error) {
+	{name: "dead-first-address", run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{"black-hole", false, false, func(w *environment) ([]bound, error) {
+	{name: "black-hole", run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{"lost-query", false, false, func(w *environment) ([]bound, error) {
+	{name: "lost-query", run: func(w *environment) ([]bound, error) {
 		w.names.set(2, exchangeA) // drop the first two queries: for A and for AAAA
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
-	{"changed-address", false, true, changedAddress},
-	{"blackout", false, true, blackout},
-	{"client-gave-up", false, true, clientGaveUp},
-	{"dead-peer", false, true, deadPeer},
-	{"stop-under-streams", false, false, stopUnderStreams},
-	{"idle-full-listener", false, false, idleFullListener},
-	{"proxy-none", true, false, func(w *environment) ([]bound, error) {
+	{name: "changed-address", nginx: true, run: changedAddress},
+	{name: "blackout", nginx: true, run: blackout},
+	{name: "client-gave-up", nginx: true, run: clientGaveUp},
+	{name: "dead-peer", nginx: true, run: deadPeer},
+	{name: "stop-under-streams", run: stopUnderStreams},
+	{name: "idle-full-listener", files: fewFiles, run: idleFullListener},
+	{name: "proxy-none", corporate: true, run: func(w *environment) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{"proxy-dead-first-address", true, false, func(w *environment) ([]bound, error) {
+	{name: "proxy-dead-first-address", corporate: true, run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{"proxy-black-hole", true, false, func(w *environment) ([]bound, error) {
+	{name: "proxy-black-hole", corporate: true, run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{"proxy-changed-address", true, false, changedAddress},
-	{"proxy-blackout", true, false, blackout},
-	{"proxy-client-gave-up", true, false, clientGaveUp},
-	{"proxy-dead-peer", true, false, deadPeer},
-	{slowLine, false, true, func(w *environment) ([]bound, error) {
+	{name: "proxy-changed-address", corporate: true, run: changedAddress},
+	{name: "proxy-blackout", corporate: true, run: blackout},
+	{name: "proxy-client-gave-up", corporate: true, run: clientGaveUp},
+	{name: "proxy-dead-peer", corporate: true, run: deadPeer},
+	{name: slowLine, nginx: true, run: func(w *environment) ([]bound, error) {
 		w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10}) // 256 kbit/s
-		longest, failed := w.parallel(10, request{size: 1500 << 10})
-		if failed != "" {
-			return nil, errors.New("an upload failed: " + failed)
-		}
-		return []bound{{"10 uploads of 1.5 MB at 256 kbit/s", longest, 10 * time.Minute}}, nil
+		return []bound{{"10 uploads of 1.5 MB at 256 kbit/s", w.parallel(10, request{size: 1500 << 10}), 10 * time.Minute}}, nil
 	}},
 }
 
@@ -119,9 +118,6 @@ const fewFiles = 1024
 // leaves idle. hmaproxy can have only 256 connections of clients. A new client
 // must be served nevertheless.
 func idleFullListener(w *environment) ([]bound, error) {
-	if err := w.startProxy(fewFiles, false); err != nil {
-		return nil, err
-	}
 	for range 300 {
 		idle := &http.Client{Transport: &http.Transport{}}
 		defer idle.CloseIdleConnections()
@@ -131,6 +127,9 @@ func idleFullListener(w *environment) ([]bound, error) {
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return nil, errors.New("the response to GET is " + resp.Status)
+		}
 	}
 	return []bound{{"a new client", w.mustSucceed(request{}), time.Second}}, nil
 }
@@ -230,38 +229,38 @@ func deadPeer(w *environment) ([]bound, error) {
 	uploaded := <-upload
 	next := w.mustSucceed(request{})
 	stream := (<-streamEnded).Sub(lost)
+	if stream < 0 {
+		return nil, errors.New("the stream ended before its connection was lost")
+	}
 	return []bound{{"request on a dead connection", first.took, 65 * time.Second}, {"upload on a dead connection", uploaded.took, 65 * time.Second}, {"next request", next, 5 * time.Second},
 		{"end of a stream", stream, 65 * time.Second}}, nil
 }
 
 // The method "many" sends n requests one after another, with a pause after
-// each, and returns the longest time.
+// each, and returns the longest time. It records the requests that fail.
 func (w *environment) many(n int, r request, pause time.Duration) (longest time.Duration) {
 	for range n {
-		longest = max(longest, w.send(w.ctx, r).took)
+		longest = max(longest, w.require(w.send(w.ctx, r), "ok").took)
 		w.pause(pause)
 	}
 	return longest
 }
 
-// parallel sends n requests at the same time. It returns the longest time, and
-// the outcome of a request that failed, "" if none did.
-func (w *environment) parallel(n int, r request) (longest time.Duration, failed string) {
+// parallel sends n requests at the same time and returns the longest time. It
+// records the requests that fail.
+func (w *environment) parallel(n int, r request) (longest time.Duration) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for range n {
 		all.Go(func() {
-			o := w.send(w.ctx, r)
+			o := w.require(w.send(w.ctx, r), "ok")
 			mu.Lock()
 			defer mu.Unlock()
 			longest = max(longest, o.took)
-			if o.what != "ok" {
-				failed = o.what
-			}
 		})
 	}
 	all.Wait()
-	return longest, failed
+	return longest
 }
 
 // pause waits until d has passed or the run is ended.
@@ -270,12 +269,40 @@ func (w *environment) pause(d time.Duration) { pauseFor(w.ctx, d) }
 // mustSucceed sends a request and returns its duration. If the request fails,
 // it records the failure and returns the constant "never".
 func (w *environment) mustSucceed(r request) time.Duration {
-	o := w.send(w.ctx, r)
+	o := w.require(w.send(w.ctx, r), "ok")
 	if o.what != "ok" {
-		w.failures = append(w.failures, fmt.Sprintf("%s after %v", o.what, o.took.Round(time.Millisecond)))
 		return never
 	}
 	return o.took
+}
+
+// A failure counts requests that had to end in one way and ended in another.
+type failure struct {
+	want, got string
+	count     int
+	longest   time.Duration
+}
+
+func (f failure) String() string {
+	return fmt.Sprintf("%d requests: got %s, want %s, after at most %v", f.count, f.got, f.want, f.longest.Round(time.Millisecond))
+}
+
+// require records a failure if the outcome is not the wanted one. It returns the
+// outcome.
+func (w *environment) require(o outcome, want string) outcome {
+	if o.what == want {
+		return o
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.failures, func(f failure) bool { return f.want == want && f.got == o.what })
+	if i < 0 {
+		i = len(w.failures)
+		w.failures = append(w.failures, failure{want: want, got: o.what})
+	}
+	w.failures[i].count++
+	w.failures[i].longest = max(w.failures[i].longest, o.took)
+	return o
 }
 
 func expect(o outcome, what string) error {
@@ -297,23 +324,12 @@ func (w *environment) runFaults(p plan) error {
 		}
 		w.link.set(rtt)
 		w.names.set(0, exchangeA)
-		if err := w.startProxy(manyFiles, f.corporate); err != nil {
+		if err := w.startProxy(cmp.Or(f.files, manyFiles), f.corporate); err != nil {
 			return err
 		}
-		w.failures = nil
-		before := w.ids.Load()
-		bounds, err := f.run(w)
-		w.link.set(rtt)
-		if w.ctx.Err() != nil {
-			return w.ctx.Err()
-		}
-		r, ledgerErr := w.check(f.name, before, bounds)
-		if ledgerErr != nil {
-			return ledgerErr
-		}
-		r.Problems = w.failures
+		r, err := w.measure(f)
 		if err != nil {
-			r.Problems = append(r.Problems, err.Error())
+			return err
 		}
 		if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 			return err
@@ -326,6 +342,28 @@ func (w *environment) runFaults(p plan) error {
 		return fmt.Errorf("%d faults have failed checks", bad)
 	}
 	return nil
+}
+
+// measure runs a fault with a proxy that has just started.
+func (w *environment) measure(f fault) (result, error) {
+	w.failures = nil
+	before := w.ids.Load()
+	bounds, problem := f.run(w)
+	w.link.set(rtt)
+	if w.ctx.Err() != nil {
+		return result{}, w.ctx.Err()
+	}
+	r, err := w.check(f.name, before, bounds)
+	if err != nil {
+		return result{}, err
+	}
+	for _, failure := range w.failures {
+		r.Problems = append(r.Problems, failure.String())
+	}
+	if problem != nil {
+		r.Problems = append(r.Problems, problem.Error())
+	}
+	return r, nil
 }
 
 // check compares the outcomes of a fault's requests with Exchange's ledger. The

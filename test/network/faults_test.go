@@ -1,0 +1,115 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// A roundTripper is the proxy and the network in a test.
+type roundTripper func(*http.Request) *http.Response
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
+
+// brokenProxy responds to every request with a fault immediately.
+func brokenProxy(r *http.Request) *http.Response {
+	recorder := httptest.NewRecorder()
+	recorder.Header().Set("X-Hmaproxy-Error", "upstream-broken")
+	recorder.WriteHeader(http.StatusInternalServerError)
+	_, _ = io.Copy(io.Discard, r.Body)
+	return recorder.Result()
+}
+
+// newTestEnvironment returns an environment without a network, in which proxy
+// responds to the clients, and an Exchange.
+func newTestEnvironment(t *testing.T, proxy roundTripper) (*environment, *exchangeServer) {
+	exchange := &exchangeServer{ledger: map[string]int{}}
+	return &environment{
+		ctx: t.Context(), outcomes: map[string]outcome{}, proxyAddress: "proxy.test",
+		link:   &link{random: rand.New(rand.NewPCG(1, 1)), known: map[flow]bool{}},
+		client: &http.Client{Transport: proxy},
+		ledger: func() (map[string]int, error) {
+			exchange.mu.Lock()
+			defer exchange.mu.Unlock()
+			return maps.Clone(exchange.ledger), nil
+		},
+	}, exchange
+}
+
+// startProcess starts a process that ends without an error after SIGTERM.
+func startProcess(t *testing.T) *exec.Cmd {
+	cmd := exec.Command("sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(line, err)
+	}
+	return cmd
+}
+
+// TestEachFaultNeedsResponses checks that no fault passes with a proxy that serves
+// nothing.
+func TestEachFaultNeedsResponses(t *testing.T) {
+	for _, f := range allFaults {
+		t.Run(f.name, func(t *testing.T) {
+			process := startProcess(t) // for stop-under-streams
+			synctest.Test(t, func(t *testing.T) {
+				w, _ := newTestEnvironment(t, brokenProxy)
+				w.proxy = process
+				r, err := w.measure(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.good() {
+					t.Errorf("passed: %v", r)
+				}
+			})
+		})
+	}
+}
+
+// TestOneFailedRequest checks the fault "none" with a proxy that serves all
+// requests, and with one that serves all but the hundredth.
+func TestOneFailedRequest(t *testing.T) {
+	for _, serves := range []bool{true, false} {
+		t.Run(fmt.Sprintf("serves all: %v", serves), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var exchange *exchangeServer
+				count := 0
+				w, exchange := newTestEnvironment(t, func(r *http.Request) *http.Response {
+					if count++; count == 100 && !serves {
+						return brokenProxy(r)
+					}
+					recorder := httptest.NewRecorder()
+					exchange.ServeHTTP(recorder, r)
+					return recorder.Result()
+				})
+				none := allFaults[slices.IndexFunc(allFaults, func(f fault) bool { return f.name == "none" })]
+				r, err := w.measure(none)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.good() != serves || r.Requests != 200 {
+					t.Errorf("good is %v: %v, %s", r.good(), r, strings.Join(r.Problems, "; "))
+				}
+			})
+		})
+	}
+}
