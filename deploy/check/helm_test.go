@@ -125,6 +125,7 @@ func TestChartsRefuse(t *testing.T) {
 		{"a misspelt value", func(v map[string]any) { v["monitor"] = true }, "monitor"},
 		{"no memory", func(v map[string]any) { v["resources"] = map[string]any{"memoryLimitMiB": 63} }, "memoryLimitMiB"},
 		{"the least memory", func(v map[string]any) { v["resources"] = map[string]any{"memoryLimitMiB": 64} }, ""},
+		{"no processor", func(v map[string]any) { v["resources"] = map[string]any{"processors": 0} }, "processors"},
 		{"no client labels", func(v map[string]any) {
 			v["networkPolicy"] = map[string]any{"clientLabels": map[string]any{"hmaproxy-client": nil}}
 		}, "clientLabels"},
@@ -172,6 +173,23 @@ func TestMemoryLimits(t *testing.T) {
 			t.Errorf("GOMEMLIMIT %s of %s: %.2f, %v", c.Env[i].Value, limit.String(), share, err)
 		}
 	})
+}
+
+// TestProcessors checks that a gateway uses two processors, and that a sidecar keeps
+// hmaproxy's default of one.
+func TestProcessors(t *testing.T) {
+	for _, tc := range []struct{ variant, want string }{{"overlays/gateway", "2"}, {helmGateway, "2"}, {"base", ""}, {helmSidecar, ""}} {
+		_, c := workload(t, decode(t, render(t, tc.variant)))
+		got := ""
+		for _, e := range c.Env {
+			if e.Name == "GOMAXPROCS" {
+				got = e.Value
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: GOMAXPROCS %q, want %q", tc.variant, got, tc.want)
+		}
+	}
 }
 
 // parseLimit parses GOMEMLIMIT, whose units end in B.
