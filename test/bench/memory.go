@@ -42,7 +42,7 @@ func (b *bench) memoryOf(ctx context.Context, p peer) error {
 		return err
 	}
 	defer i.stop()
-	settle := time.Duration(b.pick(2000, 500)) * time.Millisecond
+	settle := time.Duration(b.pick(11000, 500)) * time.Millisecond  // hmaproxy returns the memory that opening streams needed at its second check, at the latest
 	time.Sleep(time.Duration(b.pick(6500, 500)) * time.Millisecond) // hmaproxy returns the memory of its start to the system after 5 s
 	idle := i.memory("VmRSS")
 	b.results.add(idleMemory, p.name, idle*1024/1e6)
