@@ -29,9 +29,12 @@ const (
 	tlsTimeout      = 9 * time.Second  // limit for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
 	continueTimeout = 2 * time.Second  // limit for the wait for a 100 Continue, which a device in front of Exchange may drop
-	responseTimeout = 10 * time.Minute // Exchange ends its own work on a request after at most 5 minutes
 	maxIdle         = 256              // number of idle connections to Exchange; a streaming client may have 200 mailboxes
 	maxHead         = 256 << 10        // limit for the head of a response, in bytes
+
+	// Limits for the time that Exchange may take to respond; see responseTimeoutOf.
+	responseTimeout     = 10 * time.Minute
+	longResponseTimeout = 35 * time.Minute
 )
 
 // A Dialer opens a connection, like net.Dialer.DialContext.
@@ -128,17 +131,29 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 	return t, nil
 }
 
-// responseTimeoutOf returns how long Exchange may work on a request before it
-// responds, or 0 for no limit. Packages proxy and groups set a request's Pattern to
-// its EWS operation.
+// responseTimeoutOf returns how long Exchange may take from the end of a request to
+// the end of the response's head. Packages proxy and groups set a request's Pattern
+// to its EWS operation, or to "" if the operation is unknown.
 //
-// GetStreamingEvents has no timeout: the response lasts up to half an hour, and
-// a device may buffer the response until the response ends. A POST request
-// whose operation is unknown has no timeout, because the request may be a
-// GetStreamingEvents.
+// Most requests have 10 minutes. It is an assumption that this is enough. Microsoft's
+// article "EWS throttling in Exchange" says that Exchange limits a batch of items to
+// one minute. No source was found for the work on one item or folder, for example
+// EmptyFolder.
+//
+// Requests of three kinds have 35 minutes:
+//   - GetStreamingEvents. Exchange sends the head immediately, but a device may buffer
+//     the response until it ends. The schema limits ConnectionTimeout to 30 minutes.
+//   - SearchMailboxes. An eDiscovery search takes up to 10 minutes by default, and an
+//     administrator may permit more (DiscoverySearchTimeoutPeriod of the throttling
+//     policy).
+//   - A POST whose operation is unknown. It may be one of the other two.
 func responseTimeoutOf(r *http.Request) time.Duration {
-	if r.Method == http.MethodPost && (r.Pattern == "" || r.Pattern == "GetStreamingEvents") {
-		return 0
+	if r.Method != http.MethodPost {
+		return responseTimeout
+	}
+	switch r.Pattern {
+	case "GetStreamingEvents", "SearchMailboxes", "":
+		return longResponseTimeout
 	}
 	return responseTimeout
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"hmaproxy/internal/config"
 )
@@ -77,18 +78,23 @@ func TestRefusalByTheCorporateProxyIsADialError(t *testing.T) {
 	}
 }
 
+// TestResponseTimeout checks that a response that may last as long as a notification
+// stream or a search for eDiscovery has more time than other responses.
 func TestResponseTimeout(t *testing.T) {
 	for _, c := range []struct {
 		method, operation string
-		bounded           bool
+		timeout           time.Duration
 	}{
-		{http.MethodPost, "GetFolder", true},
-		{http.MethodPost, "GetStreamingEvents", false},
-		{http.MethodPost, "", false},
-		{http.MethodGet, "", true},
+		{http.MethodPost, "GetFolder", 10 * time.Minute},
+		{http.MethodPost, "GetEvents", 10 * time.Minute},
+		{http.MethodPost, "GetStreamingEvents", 35 * time.Minute},
+		{http.MethodPost, "GetSearchableMailboxes", 10 * time.Minute},
+		{http.MethodPost, "SearchMailboxes", 35 * time.Minute},
+		{http.MethodPost, "", 35 * time.Minute},
+		{http.MethodGet, "", 10 * time.Minute},
 	} {
-		if got := responseTimeoutOf(&http.Request{Method: c.method, Pattern: c.operation}); (got > 0) != c.bounded {
-			t.Errorf("%s %q: %v", c.method, c.operation, got)
+		if got := responseTimeoutOf(&http.Request{Method: c.method, Pattern: c.operation}); got != c.timeout {
+			t.Errorf("%s %q: %v, want %v", c.method, c.operation, got, c.timeout)
 		}
 	}
 }
