@@ -72,6 +72,8 @@ type outcome struct {
 	executed string // whether Exchange executed the request, according to the response: "yes", "no" or "unknown"
 	wrong    bool   // the response belongs to another request, or is one that hmaproxy must not send
 	took     time.Duration
+	waited   time.Duration // took without Exchange's working time; 0 for a stream
+	ended    time.Time
 	what     string
 }
 
@@ -247,12 +249,19 @@ func (r request) text(id string) []byte {
 	return []byte(ewstest.Envelope("alice@contoso.com", operation))
 }
 
+// requestID returns the id of the request with a number.
+func requestID(number int64) string { return fmt.Sprintf("r%d", number) }
+
 // send sends a request and records its outcome.
 func (w *environment) send(ctx context.Context, r request) outcome {
-	id := fmt.Sprintf("r%d", w.ids.Add(1))
+	id := requestID(w.ids.Add(1))
 	began := time.Now()
 	o := w.do(ctx, id, r)
-	o.took = time.Since(began)
+	o.ended = time.Now()
+	o.took = o.ended.Sub(began)
+	if !r.stream {
+		o.waited = max(0, o.took-r.think)
+	}
 	w.mu.Lock()
 	w.outcomes[id] = o
 	w.mu.Unlock()

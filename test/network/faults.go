@@ -40,11 +40,11 @@ var rtt = faults{delay: 10 * time.Millisecond}
 
 var allFaults = []fault{
 	{name: "none", nginx: true, run: func(w *environment) ([]bound, error) {
-		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
+		return []bound{{"longest of 200 requests", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
 	{name: "loss", nginx: true, run: func(w *environment) ([]bound, error) {
 		w.link.set(faults{delay: 10 * time.Millisecond, loss: 0.02})
-		return []bound{{"longest wait at 2 % loss", w.many(200, request{size: 5000}, 0), 10 * time.Second}}, nil
+		return []bound{{"longest of 200 requests at 2 % loss", w.many(200, request{size: 5000}, 0), 10 * time.Second}}, nil
 	}},
 	{name: "dead-first-address", run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
@@ -66,7 +66,7 @@ var allFaults = []fault{
 	{name: "stop-under-streams", run: stopUnderStreams},
 	{name: "idle-full-listener", files: fewFiles, run: idleFullListener},
 	{name: "proxy-none", corporate: true, run: func(w *environment) ([]bound, error) {
-		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
+		return []bound{{"longest of 200 requests", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
 	{name: "proxy-dead-first-address", corporate: true, run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
@@ -176,7 +176,7 @@ func blackout(w *environment) ([]bound, error) {
 	<-thought
 	responded := time.Since(returned)
 	during.Wait()
-	return []bound{{"longest wait", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
+	return []bound{{"longest request during it", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
 		{"response of a request in progress", responded, 10 * time.Second}}, expect(thinking, "ok")
 }
 
@@ -347,8 +347,9 @@ func (w *environment) runFaults(p plan) error {
 // measure runs a fault with a proxy that has just started.
 func (w *environment) measure(f fault) (result, error) {
 	w.failures = nil
-	before := w.ids.Load()
+	before, began := w.ids.Load(), time.Now()
 	bounds, problem := f.run(w)
+	restored, interrupted := w.link.restoredAfter(began)
 	w.link.set(rtt)
 	if w.ctx.Err() != nil {
 		return result{}, w.ctx.Err()
@@ -357,6 +358,9 @@ func (w *environment) measure(f fault) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	if interrupted {
+		r.Recovery = w.recovery(before, restored)
+	}
 	for _, failure := range w.failures {
 		r.Problems = append(r.Problems, failure.String())
 	}
@@ -364,6 +368,37 @@ func (w *environment) measure(f fault) (result, error) {
 		r.Problems = append(r.Problems, problem.Error())
 	}
 	return r, nil
+}
+
+// recovery returns the time to the first success since "restored", or since the
+// start of the first request after it if none was in progress then. It returns 0
+// if no request ended later, and "never" if none of them succeeded. The parameter
+// "before" is the same as that of check.
+func (w *environment) recovery(before int64, restored time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var began, succeeded time.Time
+	for i := before + 1; i <= w.ids.Load(); i++ {
+		o := w.outcomes[requestID(i)]
+		if !o.ended.After(restored) {
+			continue
+		}
+		if start := o.ended.Add(-o.took); began.IsZero() || start.Before(began) {
+			began = start
+		}
+		if o.what == "ok" && (succeeded.IsZero() || o.ended.Before(succeeded)) {
+			succeeded = o.ended
+		}
+	}
+	switch {
+	case began.IsZero():
+		return 0
+	case succeeded.IsZero():
+		return never
+	case began.After(restored):
+		return succeeded.Sub(began)
+	}
+	return succeeded.Sub(restored)
 }
 
 // check compares the outcomes of a fault's requests with Exchange's ledger. The
@@ -378,9 +413,10 @@ func (w *environment) check(name string, before int64, bounds []bound) (result, 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := before + 1; i <= w.ids.Load(); i++ {
-		id := fmt.Sprintf("r%d", i)
+		id := requestID(i)
 		o, executions := w.outcomes[id], ledger[id]
 		r.Requests++
+		r.Longest = max(r.Longest, o.waited)
 		switch {
 		case executions > 1:
 			r.Doubled++

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // A roundTripper is the proxy and the network in a test.
@@ -45,6 +46,10 @@ func newTestEnvironment(t *testing.T, proxy roundTripper) (*environment, *exchan
 			return maps.Clone(exchange.ledger), nil
 		},
 	}, exchange
+}
+
+func faultNamed(name string) fault {
+	return allFaults[slices.IndexFunc(allFaults, func(f fault) bool { return f.name == name })]
 }
 
 // startProcess starts a process that ends without an error after SIGTERM.
@@ -101,8 +106,7 @@ func TestOneFailedRequest(t *testing.T) {
 					exchange.ServeHTTP(recorder, r)
 					return recorder.Result()
 				})
-				none := allFaults[slices.IndexFunc(allFaults, func(f fault) bool { return f.name == "none" })]
-				r, err := w.measure(none)
+				r, err := w.measure(faultNamed("none"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -112,4 +116,37 @@ func TestOneFailedRequest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLongestWaitAndRecovery checks the two times of a result, during a blackout
+// of 30 s with a proxy that fails requests until three seconds after its end.
+func TestLongestWaitAndRecovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exchange *exchangeServer
+		var w *environment
+		w, exchange = newTestEnvironment(t, func(r *http.Request) *http.Response {
+			w.link.mu.Lock()
+			broken := w.link.faults.down || time.Since(w.link.restored) < 3*time.Second
+			w.link.mu.Unlock()
+			if broken {
+				time.Sleep(time.Second)
+				return brokenProxy(r)
+			}
+			recorder := httptest.NewRecorder()
+			exchange.ServeHTTP(recorder, r)
+			return recorder.Result()
+		})
+		r, err := w.measure(faultNamed("blackout"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The request that Exchange works on waits only for Exchange.
+		if r.Longest != time.Second {
+			t.Errorf("longest wait %v, want 1 s", r.Longest)
+		}
+		// The request in progress succeeds 0.5 s after the end of the blackout.
+		if r.Recovery != 500*time.Millisecond {
+			t.Errorf("recovery %v, want 0.5 s", r.Recovery)
+		}
+	})
 }

@@ -23,6 +23,11 @@ type link struct {
 	random *rand.Rand
 	known  map[flow]bool // flows whose SYN has passed since the last call of forget
 	free   [2]time.Time  // time at which each direction has sent everything in its queue
+
+	// restored is the time since which new connections have been possible
+	// again: the end of the last blackout, or the time at which connections or an
+	// address were lost.
+	restored time.Time
 }
 
 // faults are the properties of a link. The zero value is a link without faults.
@@ -44,7 +49,17 @@ const queueTime = 2 * time.Second
 func (l *link) set(f faults) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.faults.down && !f.down || len(f.dead) > 0 {
+		l.restored = time.Now()
+	}
 	l.faults = f
+}
+
+// restoredAfter returns the value of restored, and whether it is after t.
+func (l *link) restoredAfter(t time.Time) (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.restored, l.restored.After(t)
 }
 
 // forget makes the link drop the packets of all current connections, like a NAT
@@ -54,6 +69,7 @@ func (l *link) forget() {
 	defer l.mu.Unlock()
 	l.known = map[flow]bool{}
 	l.faults.nat = true
+	l.restored = time.Now()
 }
 
 // forward copies packets from one device to another, in their order, until the

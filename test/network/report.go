@@ -20,6 +20,8 @@ type result struct {
 	Fault                          string
 	Nginx                          bool // the proxy was nginx
 	Requests, Lost, Doubled, Wrong int
+	Longest                        time.Duration // longest wait of a client, without Exchange's working time
+	Recovery                       time.Duration // see environment.recovery; 0 if the fault interrupts nothing
 	Bounds                         []bound
 	Problems                       []string
 }
@@ -27,10 +29,10 @@ type result struct {
 // good reports whether all checks have passed.
 func (r result) good() bool {
 	late := slices.ContainsFunc(r.Bounds, func(b bound) bool { return b.Took > b.Limit })
-	return r.Lost+r.Doubled+r.Wrong+len(r.Problems) == 0 && !late
+	return r.Lost+r.Doubled+r.Wrong+len(r.Problems) == 0 && !late && r.Recovery != never
 }
 
-const resultHeader = "fault                      requests  lost  doubled  wrong  times"
+const resultHeader = "fault                      requests  lost  doubled  wrong  longest wait  recovery  limits"
 
 // String returns the result as a line of a table.
 func (r result) String() string {
@@ -42,14 +44,23 @@ func (r result) String() string {
 		}
 		times = append(times, text)
 	}
-	return fmt.Sprintf("%-25s %9d %5d %8d %6d  %s", r.Fault, r.Requests, r.Lost, r.Doubled, r.Wrong, strings.Join(times, "; "))
+	return fmt.Sprintf("%-25s %9d %5d %8d %6d %13s %9s  %s", r.Fault, r.Requests, r.Lost, r.Doubled, r.Wrong, seconds(r.Longest), r.recovery(), strings.Join(times, "; "))
 }
 
-func (b bound) time() string {
-	if b.Took == never {
+func (r result) recovery() string {
+	if r.Recovery == 0 {
+		return "-"
+	}
+	return seconds(r.Recovery)
+}
+
+func (b bound) time() string { return seconds(b.Took) }
+
+func seconds(d time.Duration) string {
+	if d == never {
 		return "failed"
 	}
-	return fmt.Sprintf("%.1f s", b.Took.Seconds())
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
 // A report collects the results of all parts of the run (see plan.parts). It
@@ -132,6 +143,11 @@ func (r *report) compare() {
 		if !ran || !compared {
 			continue
 		}
+		fmt.Fprintf(table, "%s\tlongest wait\t\t%s\t%s\t%d, %d, %d\t%s\n", f.name, seconds(own.Longest), seconds(nginx.Longest),
+			nginx.Lost, nginx.Doubled, nginx.Wrong, strings.Join(nginx.Problems, "; "))
+		if own.Recovery > 0 || nginx.Recovery > 0 {
+			fmt.Fprintf(table, "\trecovery\t\t%s\t%s\t\t\n", own.recovery(), nginx.recovery())
+		}
 		for i := range max(len(own.Bounds), len(nginx.Bounds)) {
 			line := []string{"", "", "", "-", "-", "", ""}
 			for column, bounds := range [][]bound{own.Bounds, nginx.Bounds} {
@@ -139,10 +155,6 @@ func (r *report) compare() {
 					b := bounds[i]
 					line[1], line[2], line[3+column] = b.What, b.Limit.Round(time.Second).String(), b.time()
 				}
-			}
-			if i == 0 {
-				line[0], line[6] = f.name, strings.Join(nginx.Problems, "; ")
-				line[5] = fmt.Sprintf("%d, %d, %d", nginx.Lost, nginx.Doubled, nginx.Wrong)
 			}
 			fmt.Fprintln(table, strings.Join(line, "\t"))
 		}
