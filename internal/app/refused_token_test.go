@@ -237,7 +237,10 @@ func TestIdleConnectionsBrokenSilently(t *testing.T) {
 func TestColdStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
-		s.emu.Entra().InjectWhile(func() bool { return true }, emulator.Fault{Latency: 700 * time.Millisecond})
+		// The first token comes after 3.4 seconds: four requests to Entra ID precede it.
+		// The HTTP server notices after three seconds that a client has left, and a
+		// request waits for up to four seconds for a token.
+		s.emu.Entra().InjectWhile(func() bool { return true }, emulator.Fault{Latency: 850 * time.Millisecond})
 		s.start()
 		defer s.close()
 		var wg sync.WaitGroup
