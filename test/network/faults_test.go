@@ -150,3 +150,13 @@ func TestLongestWaitAndRecovery(t *testing.T) {
 		}
 	})
 }
+
+// TestMissingFaults checks that the faults without a result are named.
+func TestMissingFaults(t *testing.T) {
+	r := &report{results: []result{{Fault: "none"}, {Fault: "loss", Nginx: true}}}
+	parts := []plan{{only: "none,loss"}, {only: "none,loss", nginx: true}, {only: slowLine}}
+	want := []string{"loss", "none with nginx", slowLine}
+	if got := r.missing(parts); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

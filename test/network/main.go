@@ -4,12 +4,13 @@
 // that no request is lost, executed twice or given another request's response,
 // and that no client waits longer than a limit.
 //
-//	go run ./test/network [-only dead-peer,slow-line] [-nginx=false] [-seed N] [-v]
+//	go run ./test/network [-only dead-peer,slow-line] [-nginx=false] [-seed N] [-limit 10m] [-v]
 //	go run ./test/network -soak 45m [-seed N]
 //
-// The first form runs each fault once, in ten minutes at most. The longest fault
-// runs at the same time as the others, over its own network. So do the faults
-// with nginx as a plain reverse proxy, for comparison. The second form applies
+// The first form runs each fault once. After the time of -limit, ten minutes by
+// default, it ends with an error that names the faults that did not end. The
+// longest fault runs at the same time as the others, over its own network. So do
+// the faults with nginx as a plain reverse proxy, for comparison. The second form applies
 // random faults for the given time. The command prints the seed of all random
 // choices.
 //
@@ -47,6 +48,7 @@ func main() {
 	flag.BoolVar(&p.nginx, "nginx", true, "run nginx through the same faults, too")
 	flag.BoolVar(&p.verbose, "v", false, "print the log of the proxy")
 	flag.Uint64Var(&p.seed, "seed", 0, "seed of lost packets and random faults; 0 draws one")
+	flag.DurationVar(&p.limit, "limit", 10*time.Minute, "end with an error after that long; without effect on -soak")
 	flag.DurationVar(&p.soak, "soak", 0, "mix random faults for that long")
 	inside := flag.String("inside", "", "used by the program itself")
 	exchange := flag.String("exchange", "", "used by the program itself")
@@ -75,6 +77,7 @@ type plan struct {
 	nginx   bool   // in the plan of the whole run: test nginx too; in a result of plan.parts: test nginx instead of hmaproxy
 	seed    uint64
 	soak    time.Duration // 0: each fault once
+	limit   time.Duration // longest time of a run without soak
 	verbose bool
 }
 
@@ -122,6 +125,11 @@ func runOutside(ctx context.Context, p plan) error {
 	if os.Getuid() != 0 {
 		return errors.New("run it as root: it makes network namespaces")
 	}
+	if p.soak == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.limit-endTime)
+		defer cancel()
+	}
 	dir, err := os.MkdirTemp("", "hmaproxy-network")
 	if err != nil {
 		return err
@@ -150,6 +158,9 @@ func runOutside(ctx context.Context, p plan) error {
 	}
 	all.Wait()
 	report.compare()
+	if ctx.Err() == context.DeadlineExceeded {
+		return fmt.Errorf("the limit of %v has passed; these faults did not end: %s", p.limit, strings.Join(report.missing(parts), ", "))
+	}
 	return errors.Join(failed...)
 }
 

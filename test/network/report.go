@@ -123,6 +123,24 @@ func (r *report) add(result result) {
 	}
 }
 
+// missing returns the faults of the parts that have no result.
+func (r *report) missing(parts []plan) (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, part := range parts {
+		for name := range strings.SplitSeq(part.only, ",") {
+			if slices.ContainsFunc(r.results, func(result result) bool { return result.Fault == name && result.Nginx == part.nginx }) {
+				continue
+			}
+			if part.nginx {
+				name += " with nginx"
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // compare prints a table: how long clients waited with hmaproxy and with nginx,
 // what nginx lost, doubled or confused, and other problems with nginx. It prints
 // nothing if nginx did not run.
