@@ -60,7 +60,8 @@ var allFaults = []fault{
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
 	{name: "changed-address", nginx: true, run: changedAddress},
-	{name: "blackout", nginx: true, run: blackout},
+	{name: "blackout", nginx: true, run: blackout(30 * time.Second)},
+	{name: "long-blackout", nginx: true, run: blackout(60 * time.Second)},
 	{name: "client-gave-up", nginx: true, run: clientGaveUp},
 	{name: "dead-peer", nginx: true, run: deadPeer},
 	{name: "stop-under-streams", run: stopUnderStreams},
@@ -78,7 +79,7 @@ var allFaults = []fault{
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
 	{name: "proxy-changed-address", corporate: true, run: changedAddress},
-	{name: "proxy-blackout", corporate: true, run: blackout},
+	{name: "proxy-blackout", corporate: true, run: blackout(30 * time.Second)},
 	{name: "proxy-client-gave-up", corporate: true, run: clientGaveUp},
 	{name: "proxy-dead-peer", corporate: true, run: deadPeer},
 	{name: slowLine, nginx: true, run: func(w *environment) ([]bound, error) {
@@ -147,39 +148,46 @@ func changedAddress(w *environment) ([]bound, error) {
 	return []bound{{"first failure", first.took, 65 * time.Second}, {"next request", next, time.Second}}, nil
 }
 
-// blackout interrupts the link for 30 s. Exchange works on one request during that time.
-func blackout(w *environment) ([]bound, error) {
-	const lasts = 30 * time.Second
-	w.mustSucceed(request{})
-	var during sync.WaitGroup
-	var thinking outcome
-	var longest time.Duration
-	thought := make(chan struct{})
-	go func() { thinking = w.send(w.ctx, request{think: lasts + time.Second}); close(thought) }()
-	w.pause(500 * time.Millisecond)
-	w.link.set(faults{down: true})
-	var mu sync.Mutex
-	for range 5 { // requests on new connections
-		during.Go(func() {
-			o := w.send(w.ctx, request{})
-			mu.Lock()
-			defer mu.Unlock()
-			longest = max(longest, o.took)
-		})
-		w.pause(time.Second)
+// blackout returns a fault that interrupts the link for the given time. Exchange
+// works on one request during that time, and responds after the end of the
+// blackout. So no side has unacknowledged bytes of that request, and its response
+// comes without delay. If Exchange responded during the blackout, the back-off of
+// Exchange's TCP would delay the response by up to the length of the blackout.
+func blackout(lasts time.Duration) func(*environment) ([]bound, error) {
+	return func(w *environment) ([]bound, error) {
+		w.mustSucceed(request{})
+		var during sync.WaitGroup
+		var thinking outcome
+		var longest time.Duration
+		thought := make(chan struct{})
+		go func() { thinking = w.send(w.ctx, request{think: lasts + 2*time.Second}); close(thought) }()
+		w.pause(500 * time.Millisecond)
+		w.link.set(faults{down: true})
+		began := time.Now()
+		var mu sync.Mutex
+		for range 5 { // requests on new connections
+			during.Go(func() {
+				o := w.send(w.ctx, request{})
+				mu.Lock()
+				defer mu.Unlock()
+				longest = max(longest, o.took)
+			})
+			w.pause(time.Second)
+		}
+		w.pause(time.Until(began.Add(lasts)))
+		w.link.set(rtt)
+		returned := time.Now()
+		for w.send(w.ctx, request{}).what != "ok" && time.Since(returned) < time.Minute {
+			w.pause(50 * time.Millisecond)
+		}
+		recovery := time.Since(returned)
+		<-thought
+		responded := time.Since(returned)
+		during.Wait()
+		w.require(thinking, "ok")
+		return []bound{{"longest request during it", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
+			{"response of a request in progress", responded, 5 * time.Second}}, nil
 	}
-	w.pause(lasts - 5*time.Second)
-	w.link.set(rtt)
-	returned := time.Now()
-	for w.send(w.ctx, request{}).what != "ok" && time.Since(returned) < time.Minute {
-		w.pause(50 * time.Millisecond)
-	}
-	recovery := time.Since(returned)
-	<-thought
-	responded := time.Since(returned)
-	during.Wait()
-	return []bound{{"longest request during it", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
-		{"response of a request in progress", responded, 10 * time.Second}}, expect(thinking, "ok")
 }
 
 // clientGaveUp cancels uploads during a blackout. Exchange must not execute any
