@@ -21,9 +21,10 @@ import (
 // A fault is one case: a failure of the network and the limits that must hold.
 type fault struct {
 	name      string
-	corporate bool // hmaproxy connects through the corporate proxy
-	nginx     bool // the case also runs with nginx, for comparison
-	files     int  // hmaproxy's limit of open files; 0 means manyFiles
+	group     string // faults of a group run one after another; the groups run at the same time
+	corporate bool   // hmaproxy connects through the corporate proxy
+	nginx     bool   // the case also runs with nginx, for comparison
+	files     int    // hmaproxy's limit of open files; 0 means manyFiles
 	run       func(w *environment) ([]bound, error)
 }
 
@@ -59,30 +60,30 @@ var allFaults = []fault{
 		w.names.set(2, exchangeA) // drop the first two queries: for A and for AAAA
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
-	{name: "changed-address", nginx: true, run: changedAddress},
-	{name: "blackout", nginx: true, run: blackout(30 * time.Second)},
-	{name: "long-blackout", nginx: true, run: blackout(60 * time.Second)},
+	{name: "changed-address", group: "lost", nginx: true, run: changedAddress},
+	{name: "blackout", group: "blackout", nginx: true, run: blackout(30 * time.Second)},
+	{name: "long-blackout", group: "blackout", nginx: true, run: blackout(60 * time.Second)},
 	{name: "client-gave-up", nginx: true, run: clientGaveUp},
-	{name: "dead-peer", nginx: true, run: deadPeer},
+	{name: "dead-peer", group: "lost", nginx: true, run: deadPeer},
 	{name: "stop-under-streams", run: stopUnderStreams},
 	{name: "idle-full-listener", files: fewFiles, run: idleFullListener},
-	{name: "proxy-none", corporate: true, run: func(w *environment) ([]bound, error) {
+	{name: "proxy-none", group: "proxy", corporate: true, run: func(w *environment) ([]bound, error) {
 		return []bound{{"longest of 200 requests", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{name: "proxy-dead-first-address", corporate: true, run: func(w *environment) ([]bound, error) {
+	{name: "proxy-dead-first-address", group: "proxy", corporate: true, run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{name: "proxy-black-hole", corporate: true, run: func(w *environment) ([]bound, error) {
+	{name: "proxy-black-hole", group: "proxy", corporate: true, run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{name: "proxy-changed-address", corporate: true, run: changedAddress},
-	{name: "proxy-blackout", corporate: true, run: blackout(30 * time.Second)},
-	{name: "proxy-client-gave-up", corporate: true, run: clientGaveUp},
-	{name: "proxy-dead-peer", corporate: true, run: deadPeer},
-	{name: slowLine, nginx: true, run: func(w *environment) ([]bound, error) {
+	{name: "proxy-changed-address", group: "proxy-lost", corporate: true, run: changedAddress},
+	{name: "proxy-blackout", group: "proxy-lost", corporate: true, run: blackout(30 * time.Second)},
+	{name: "proxy-client-gave-up", group: "proxy", corporate: true, run: clientGaveUp},
+	{name: "proxy-dead-peer", group: "proxy-lost", corporate: true, run: deadPeer},
+	{name: "slow-line", group: "slow-line", nginx: true, run: func(w *environment) ([]bound, error) {
 		// 256 kbit/s carry 15 MB in 7 min 50 s, and in about 8 min 15 s with the headers
 		// of the packets.
 		w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10})

@@ -154,9 +154,43 @@ func TestLongestWaitAndRecovery(t *testing.T) {
 // TestMissingFaults checks that the faults without a result are named.
 func TestMissingFaults(t *testing.T) {
 	r := &report{results: []result{{Fault: "none"}, {Fault: "loss", Nginx: true}}}
-	parts := []plan{{only: "none,loss"}, {only: "none,loss", nginx: true}, {only: slowLine}}
-	want := []string{"loss", "none with nginx", slowLine}
+	parts := []plan{{only: "none,loss"}, {only: "none,loss", nginx: true}, {only: "slow-line"}}
+	want := []string{"loss", "none with nginx", "slow-line"}
 	if got := r.missing(parts); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestParts checks that a plan's parts hold each fault once, and those of a group
+// together.
+func TestParts(t *testing.T) {
+	var want, got []string
+	for _, f := range allFaults {
+		want = append(want, f.name)
+		if f.nginx {
+			want = append(want, f.name+" with nginx")
+		}
+	}
+	parts := plan{nginx: true}.parts()
+	for _, p := range parts {
+		groups := map[string]bool{}
+		for name := range strings.SplitSeq(p.only, ",") {
+			groups[faultNamed(name).group] = true
+			if p.nginx {
+				name += " with nginx"
+			}
+			got = append(got, name)
+		}
+		if len(groups) != 1 {
+			t.Errorf("%s are of %d groups", p.only, len(groups))
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := (plan{only: "dead-peer,none,changed-address"}).parts(); len(got) != 2 || got[0].only != "none" || got[1].only != "changed-address,dead-peer" {
+		t.Errorf("got %v, want none, and changed-address with dead-peer", got)
 	}
 }

@@ -90,31 +90,25 @@ func (p plan) flags() []string {
 // has reports whether the plan names a fault.
 func (p plan) has(name string) bool { return slices.Contains(strings.Split(p.only, ","), name) }
 
-// slowLine is the fault that takes nearly as long as all others together.
-const slowLine = "slow-line"
-
-// parts divides the plan into plans that run at the same time. Unless p is a soak
+// parts divides the plan into plans that run at the same time, one for each group
+// of faults with hmaproxy and one for each group with nginx. Unless p is a soak
 // plan, each of them names its faults.
 func (p plan) parts() (parts []plan) {
 	if p.soak > 0 {
 		return []plan{p}
 	}
-	part := func(nginx bool, names ...string) plan {
-		return plan{only: strings.Join(names, ","), nginx: nginx, seed: p.seed, verbose: p.verbose}
-	}
 	for _, nginx := range []bool{false, true} {
-		var others []string
+		part := map[string]int{} // index in parts, by group
 		for _, f := range allFaults {
-			switch {
-			case p.only != "" && !p.has(f.name) || nginx && !(p.nginx && f.nginx):
-			case f.name == slowLine:
-				parts = append(parts, part(nginx, slowLine))
-			default:
-				others = append(others, f.name)
+			if p.only != "" && !p.has(f.name) || nginx && !(p.nginx && f.nginx) {
+				continue
 			}
-		}
-		if len(others) > 0 {
-			parts = append(parts, part(nginx, others...))
+			if i, ok := part[f.group]; ok {
+				parts[i].only += "," + f.name
+				continue
+			}
+			part[f.group] = len(parts)
+			parts = append(parts, plan{only: f.name, nginx: nginx, seed: p.seed, verbose: p.verbose})
 		}
 	}
 	return parts
