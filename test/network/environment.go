@@ -41,7 +41,10 @@ var (
 	unreachable = netip.MustParseAddr("10.77.0.9") // only in DNS, not on the network
 )
 
-const exchangeName = "mail.contoso.test"
+const (
+	exchangeName       = "mail.contoso.test"
+	corporateProxyName = "proxy.contoso.test"
+)
 
 // An environment is the network and the programs that run in it.
 type environment struct {
@@ -156,15 +159,15 @@ func (w *environment) startServices(id string) error {
 	return nil
 }
 
-// writeCertificates writes Exchange's certificate and key, and returns the
-// certificate, which is its own root.
+// writeCertificates writes the certificate and key of Exchange and the corporate
+// proxy, and returns the certificate, which is its own root.
 func (w *environment) writeCertificates() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: exchangeName}, DNSNames: []string{exchangeName},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: exchangeName}, DNSNames: []string{exchangeName, corporateProxyName},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -181,13 +184,14 @@ func (w *environment) writeCertificates() ([]byte, error) {
 		os.WriteFile(filepath.Join(w.dir, "server-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
 }
 
-// proxyPort is the port of the corporate proxy, which runs next to Exchange.
-const proxyPort = 3128
+// corporateProxyPorts are the ports of the corporate proxy, which runs next to
+// Exchange, by the scheme of its URL.
+var corporateProxyPorts = map[string]int{"http": 3128, "https": 3129, "socks5": 1080}
 
 // startProxy starts a new proxy, which has no connections yet. files is
-// hmaproxy's limit of open files. If corporate is set, hmaproxy connects to
-// Exchange through the corporate proxy.
-func (w *environment) startProxy(files int, corporate bool) error {
+// hmaproxy's limit of open files. If corporate is not empty, hmaproxy connects to
+// Exchange through the corporate proxy, whose URL has that scheme.
+func (w *environment) startProxy(files int, corporate string) error {
 	w.stopProxy()
 	w.proxyAddress = "127.0.0.1:8080"
 	w.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
@@ -196,8 +200,8 @@ func (w *environment) startProxy(files int, corporate bool) error {
 	}
 	w.proxy = exec.Command("/bin/sh", "-c", `ulimit -n "$1" && exec "$0"`, filepath.Join(w.dir, "hmaproxy"), strconv.Itoa(files))
 	w.proxy.Env = w.env
-	if corporate {
-		w.proxy.Env = append(slices.Clone(w.env), fmt.Sprintf("HTTPS_PROXY=http://proxy.contoso.test:%d", proxyPort), "NO_PROXY=127.0.0.1,localhost,[::1]")
+	if corporate != "" {
+		w.proxy.Env = append(slices.Clone(w.env), fmt.Sprintf("HTTPS_PROXY=%s://%s:%d", corporate, corporateProxyName, corporateProxyPorts[corporate]), "NO_PROXY=127.0.0.1,localhost,[::1]")
 	}
 	if w.verbose {
 		w.proxy.Stderr = os.Stderr

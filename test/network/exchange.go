@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,8 +44,9 @@ func serveExchange(dir string) error {
 	}
 	s := &exchangeServer{ledger: map[string]int{}}
 	server := &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
-	go func() { _ = server.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})) }()
-	if err := serveCorporateProxy(); err != nil {
+	config := &tls.Config{Certificates: []tls.Certificate{pair}}
+	go func() { _ = server.Serve(tls.NewListener(l, config)) }()
+	if err := serveCorporateProxy(config); err != nil {
 		return err
 	}
 	fmt.Println("serving")
@@ -92,42 +95,95 @@ func (s *exchangeServer) stream(w http.ResponseWriter, r *http.Request, id strin
 	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
 }
 
-// serveCorporateProxy serves CONNECT requests. It connects to Exchange even if a
-// request names another host.
-func serveCorporateProxy() error {
-	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", proxyPort))
-	if err != nil {
-		return err
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go tunnel(c)
+// serveCorporateProxy serves HTTP CONNECT without and with TLS, and SOCKS5. It
+// connects to Exchange even if a request names another host.
+func serveCorporateProxy(config *tls.Config) error {
+	for scheme, port := range corporateProxyPorts {
+		l, err := net.Listen("tcp4", fmt.Sprintf(":%d", port))
+		if err != nil {
+			return err
 		}
-	}()
+		accept := acceptConnect
+		switch scheme {
+		case "https":
+			l = tls.NewListener(l, config)
+		case "socks5":
+			accept = acceptSOCKS
+		}
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go tunnel(c, accept)
+			}
+		}()
+	}
 	return nil
 }
 
-// tunnel serves one connection of the corporate proxy.
-func tunnel(client net.Conn) {
+// tunnel serves one connection of the corporate proxy. The function "accept"
+// reads the request for a tunnel and responds to it. It reports whether both
+// succeeded.
+func tunnel(client net.Conn, accept func(*bufio.Reader, io.Writer) bool) {
 	defer client.Close()
-	in := bufio.NewReader(client)
-	r, err := http.ReadRequest(in)
-	if err != nil || r.Method != http.MethodConnect {
-		return
-	}
 	exchange, err := net.Dial("tcp4", exchangeA.String()+":443")
 	if err != nil {
 		return
 	}
 	defer exchange.Close()
-	_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+	in := bufio.NewReader(client)
+	if !accept(in, client) {
+		return
+	}
 	go func() {
 		_, _ = io.Copy(exchange, in)
 		exchange.Close()
 	}()
 	_, _ = io.Copy(client, exchange)
+}
+
+// acceptConnect serves a CONNECT request.
+func acceptConnect(in *bufio.Reader, out io.Writer) bool {
+	r, err := http.ReadRequest(in)
+	if err != nil || r.Method != http.MethodConnect {
+		return false
+	}
+	_, err = io.WriteString(out, "HTTP/1.1 200 Connection established\r\n\r\n")
+	return err == nil
+}
+
+// acceptSOCKS serves the handshake of RFC 1928 without authentication, in which
+// the client names the host.
+func acceptSOCKS(in *bufio.Reader, out io.Writer) bool {
+	const version, noAuthentication, connect, domainName, ipv4, succeeded = 5, 0, 1, 3, 1, 0
+	greeting, err := readCounted(in, 1) // the version, then a list of methods
+	if err != nil || greeting[0] != version || !slices.Contains(greeting[1:], noAuthentication) {
+		return false
+	}
+	if _, err := out.Write([]byte{version, noAuthentication}); err != nil {
+		return false
+	}
+	request, err := readCounted(in, 4) // the version, command, zero and type of the address, then the name
+	if err != nil || !bytes.Equal(request[:4], []byte{version, connect, 0, domainName}) {
+		return false
+	}
+	if _, err := in.Discard(2); err != nil { // the port
+		return false
+	}
+	_, err = out.Write([]byte{version, succeeded, 0, ipv4, 0, 0, 0, 0, 0, 0})
+	return err == nil
+}
+
+// readCounted reads "fixed" bytes, a byte with a length and that many bytes. It
+// returns all of them without the length.
+func readCounted(in io.Reader, fixed int) ([]byte, error) {
+	read := make([]byte, fixed+1)
+	if _, err := io.ReadFull(in, read); err != nil {
+		return nil, err
+	}
+	counted := make([]byte, read[fixed])
+	_, err := io.ReadFull(in, counted)
+	return append(read[:fixed], counted...), err
 }

@@ -22,7 +22,7 @@ import (
 type fault struct {
 	name      string
 	group     string // faults of a group run one after another; the groups run at the same time
-	corporate bool   // hmaproxy connects through the corporate proxy
+	corporate string // scheme of the corporate proxy's URL; "": hmaproxy connects to Exchange directly
 	nginx     bool   // the case also runs with nginx, for comparison
 	files     int    // hmaproxy's limit of open files; 0 means manyFiles
 	run       func(w *environment) ([]bound, error)
@@ -56,10 +56,7 @@ var allFaults = []fault{
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{name: "lost-query", run: func(w *environment) ([]bound, error) {
-		w.names.set(2, exchangeA) // drop the first two queries: for A and for AAAA
-		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
-	}},
+	{name: "lost-query", run: lostQuery},
 	{name: "changed-address", group: "lost", nginx: true, run: changedAddress},
 	{name: "blackout", group: "blackout", nginx: true, run: blackout(30 * time.Second)},
 	{name: "long-blackout", group: "blackout", nginx: true, run: blackout(60 * time.Second)},
@@ -67,28 +64,40 @@ var allFaults = []fault{
 	{name: "dead-peer", group: "lost", nginx: true, run: deadPeer},
 	{name: "stop-under-streams", run: stopUnderStreams},
 	{name: "idle-full-listener", files: fewFiles, run: idleFullListener},
-	{name: "proxy-none", group: "proxy", corporate: true, run: func(w *environment) ([]bound, error) {
+	{name: "proxy-none", group: "proxy", corporate: "http", run: func(w *environment) ([]bound, error) {
 		return []bound{{"longest of 200 requests", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{name: "proxy-dead-first-address", group: "proxy", corporate: true, run: func(w *environment) ([]bound, error) {
+	{name: "proxy-dead-first-address", group: "proxy", corporate: "http", run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{name: "proxy-black-hole", group: "proxy", corporate: true, run: func(w *environment) ([]bound, error) {
+	{name: "proxy-black-hole", group: "proxy", corporate: "http", run: func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{name: "proxy-changed-address", group: "proxy-lost", corporate: true, run: changedAddress},
-	{name: "proxy-blackout", group: "proxy-lost", corporate: true, run: blackout(30 * time.Second)},
-	{name: "proxy-client-gave-up", group: "proxy", corporate: true, run: clientGaveUp},
-	{name: "proxy-dead-peer", group: "proxy-lost", corporate: true, run: deadPeer},
-	{name: "slow-line", group: "slow-line", nginx: true, run: func(w *environment) ([]bound, error) {
-		// 256 kbit/s carry 15 MB in 7 min 50 s, and in about 8 min 15 s with the headers
-		// of the packets.
-		w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10})
-		return []bound{{"10 uploads of 1.5 MB at 256 kbit/s", w.parallel(10, request{size: 1500 << 10}), 9 * time.Minute}}, nil
-	}},
+	{name: "proxy-changed-address", group: "proxy-lost", corporate: "http", run: changedAddress},
+	{name: "proxy-blackout", group: "proxy-lost", corporate: "http", run: blackout(30 * time.Second)},
+	{name: "proxy-client-gave-up", group: "proxy", corporate: "http", run: clientGaveUp},
+	{name: "proxy-dead-peer", group: "proxy-lost", corporate: "http", run: deadPeer},
+	{name: "proxy-lost-query", group: "proxy", corporate: "http", run: lostQuery},
+	{name: "https-proxy-dead-peer", group: "other-proxies", corporate: "https", run: deadPeer},
+	{name: "socks5-proxy-dead-peer", group: "other-proxies", corporate: "socks5", run: deadPeer},
+	{name: "slow-line", group: "slow-line", nginx: true, run: slowLine},
+	{name: "proxy-slow-line", group: "proxy-slow-line", corporate: "http", run: slowLine},
+}
+
+// lostQuery loses the first two DNS queries, for A and for AAAA.
+func lostQuery(w *environment) ([]bound, error) {
+	w.names.set(2, exchangeA)
+	return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
+}
+
+// slowLine sends long uploads over a line of 256 kbit/s. It carries 15 MB in 7 min
+// 50 s, and in about 8 min 10 s with the headers of the packets.
+func slowLine(w *environment) ([]bound, error) {
+	w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10})
+	return []bound{{"10 uploads of 1.5 MB at 256 kbit/s", w.parallel(10, request{size: 1500 << 10}), 9 * time.Minute}}, nil
 }
 
 // stopUnderStreams stops hmaproxy while streams and a short request are in

@@ -24,7 +24,7 @@ const (
 // that no request was lost, executed twice or given another request's response.
 // After each fault, a new request must succeed within soakRecovery.
 func (w *environment) soak(p plan) error {
-	if err := w.startProxy(manyFiles, false); err != nil {
+	if err := w.startProxy(manyFiles, ""); err != nil {
 		return err
 	}
 	random := mathrand.New(mathrand.NewPCG(p.seed, 1))
