@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -19,6 +18,7 @@ type hostileRequest struct {
 	header http.Header // additional headers
 	path   string      // path of the request; "" means the endpoint
 	host   string      // Host of the request; "" means localhost
+	raw    []byte      // the whole request for corpus.Address; nil unless the other fields but name are unused
 }
 
 // Parts of documents. The envelope declares the prefixes in them.
@@ -39,7 +39,7 @@ func impersonating(content string) string {
 	return `<t:ExchangeImpersonation><t:ConnectingSID>` + content + `</t:ConnectingSID></t:ExchangeImpersonation>`
 }
 
-// hostileRequests returns the requests that are sent to every inspecting peer.
+// hostileRequests returns the requests of the family handWritten.
 func hostileRequests() []hostileRequest {
 	body := func(name, header string) hostileRequest {
 		return hostileRequest{name: name, body: ewstest.Document(header, getFolder)}
@@ -137,7 +137,7 @@ func hostileRequests() []hostileRequest {
 	}
 }
 
-// request returns h as an HTTP request of the client user alice.
+// request returns h, without raw, as an HTTP request of the client user alice.
 func (h hostileRequest) request(ctx context.Context, base string) (*http.Request, error) {
 	r, err := message{h.body, alice, password}.request(ctx, base)
 	if err != nil {
@@ -153,30 +153,4 @@ func (h hostileRequest) request(ctx context.Context, base string) (*http.Request
 		r.Host = h.host
 	}
 	return r, nil
-}
-
-// letsThrough returns the names of the hostile requests that reach Exchange with
-// the token.
-func (b *bench) letsThrough(ctx context.Context, client *http.Client, i *instance) (names []string, err error) {
-	for _, h := range hostileRequests() {
-		before, _, err := b.seen(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r, err := h.request(ctx, i.url())
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", h.name, err)
-		}
-		if resp, err := client.Do(r); err == nil {
-			resp.Body.Close()
-		}
-		after, _, err := b.seen(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if after > before {
-			names = append(names, h.name)
-		}
-	}
-	return names, nil
 }

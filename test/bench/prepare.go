@@ -47,6 +47,7 @@ type bench struct {
 	loading   time.Duration   // CPU time that wrk has used
 	late      []time.Duration // delay in sending each request at a fixed rate
 	noise     []noise         // noise during each part of the benchmark
+	families  []family        // hostile requests
 	findings  []finding       // findings about each peer
 	results   *results
 }
@@ -60,6 +61,9 @@ func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err er
 		}
 	}()
 	if err := raiseFiles(); err != nil {
+		return b, err
+	}
+	if err := b.loadFamilies(ctx); err != nil {
 		return b, err
 	}
 	b.progress("programs")
@@ -78,6 +82,21 @@ func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err er
 		return b, err
 	}
 	return b, b.serve(ctx)
+}
+
+// loadFamilies reads the hostile requests and reports those that are missing.
+func (b *bench) loadFamilies(ctx context.Context) error {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	if b.families, err = families(root); err != nil {
+		return fmt.Errorf("hostile requests: %w", err)
+	}
+	for _, f := range b.families {
+		b.progress("hostile requests, %s: %s", f.name, f.size())
+	}
+	return nil
 }
 
 // raiseFiles raises the limit of open files of this process and its children to

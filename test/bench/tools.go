@@ -68,12 +68,21 @@ func buildProduct(ctx context.Context, dir string) (string, error) {
 // buildCaddy compiles the version that caddy/go.mod pins. The first build takes
 // minutes.
 func buildCaddy(ctx context.Context, dir string) (string, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "caddy")
+	return path, goBuild(ctx, filepath.Join(root, "test", "bench", "caddy"), path, ".")
+}
+
+// moduleRoot returns the root of the module.
+func moduleRoot(ctx context.Context) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "hmaproxy").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module's folder: %w", err)
 	}
-	path := filepath.Join(dir, "caddy")
-	return path, goBuild(ctx, filepath.Join(strings.TrimSpace(string(root)), "test", "bench", "caddy"), path, ".")
+	return strings.TrimSpace(string(root)), nil
 }
 
 func goBuild(ctx context.Context, dir, path, pkg string) error {

@@ -17,27 +17,38 @@ import (
 // measurement.
 type finding struct {
 	peer                          string
-	inspects, authority, hostname bool     // whether the peer refuses requests for other mailboxes, certificates of unknown authorities, and certificates for other host names
-	letThrough                    []string // names of the hostile requests that the peer forwards
+	inspects, authority, hostname bool       // whether the peer refuses requests for other mailboxes, certificates of unknown authorities, and certificates for other host names
+	letThrough                    [][]string // names of the hostile requests that the peer forwards, for each of bench.families; nil unless the peer inspects
 }
 
 // verify checks that every peer does the work that is compared. It returns an error
 // if hmaproxy accepts a false Exchange or forwards a hostile request. If another
 // peer does so, verify records that in the findings, and the peer is still measured.
 func (b *bench) verify(ctx context.Context) error {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	for _, p := range b.chosen() {
 		found, err := b.verifyPeer(ctx, client, p)
-		if err == nil && p.name == product && !(found.authority && found.hostname) {
-			err = errors.New("it accepts an Exchange that it must not trust")
-		}
-		if err == nil && p.name == product && len(found.letThrough) > 0 {
-			err = fmt.Errorf("it lets hostile requests through: %s", strings.Join(found.letThrough, ", "))
+		if err == nil && p.name == product {
+			err = b.acceptable(found)
 		}
 		if err != nil {
 			return fmt.Errorf("verify %s: %w", p.name, err)
 		}
 		b.findings = append(b.findings, found)
+	}
+	return nil
+}
+
+// acceptable returns an error if hmaproxy must not be measured after this finding.
+func (b *bench) acceptable(f finding) error {
+	if !f.authority || !f.hostname {
+		return errors.New("it accepts an Exchange that it must not trust")
+	}
+	if through := describe(b.families, f.letThrough); through != "" {
+		return fmt.Errorf("it lets hostile requests through: %s", through)
 	}
 	return nil
 }
@@ -58,15 +69,19 @@ func (b *bench) verifyPeer(ctx context.Context, client *http.Client, p peer) (fo
 
 // verifyWork checks that a peer sends what it must send and refuses what it
 // must refuse. It returns the names of the hostile requests that the peer
-// forwards.
-func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) (letThrough []string, err error) {
+// forwards, for each family.
+func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) (letThrough [][]string, err error) {
 	i, err := b.launch(ctx, p, b.direct)
 	if err != nil {
 		return nil, err
 	}
 	defer i.stop()
-	if err := b.verifyGood(ctx, client, i); err != nil || !i.inspects {
+	if err := b.verifyGood(ctx, client, i); err != nil {
 		return nil, err
+	}
+	b.progress("%s: as it should be", i.name)
+	if !i.inspects {
+		return nil, nil
 	}
 	if err := b.verifyRefusals(ctx, client, i); err != nil {
 		return nil, err
@@ -106,20 +121,53 @@ func (b *bench) distrusts(ctx context.Context, client *http.Client, p peer, upst
 func (b *bench) printFindings(w io.Writer) {
 	fmt.Fprintln(w, "Checked behaviour of the peers")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer t.Flush()
 	for _, f := range b.findings {
 		fmt.Fprintf(t, "  %s\tattaches the token\t%s\t%s\t%s\n", f.peer,
 			does(f.inspects, "refuses another's mailbox", "does not look at the mailbox"),
 			does(f.authority, "refuses an unknown authority", "TAKES AN UNKNOWN AUTHORITY"),
 			does(f.hostname, "refuses another host's certificate", "TAKES ANOTHER HOST'S CERTIFICATE"))
 	}
-	fmt.Fprintf(t, "\nHostile requests that reached Exchange with the token, of %d\n", len(hostileRequests()))
+	t.Flush()
+	b.printLetThrough(w)
+}
+
+// printLetThrough prints how many requests of each family each inspecting peer
+// forwards, and names some of those that were written for the benchmark.
+func (b *bench) printLetThrough(w io.Writer) {
+	fmt.Fprintln(w, "\nHostile requests that reached Exchange with the token")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "  family")
 	for _, f := range b.findings {
 		if f.inspects {
-			fmt.Fprintf(t, "  %s\t%d\t%s\n", f.peer, len(f.letThrough), shortList(f.letThrough))
+			fmt.Fprint(t, "\t"+f.peer)
+		}
+	}
+	fmt.Fprintln(t, "\tof")
+	for i, family := range b.families {
+		fmt.Fprint(t, "  "+family.name)
+		for _, f := range b.findings {
+			if f.inspects && family.missing != "" {
+				fmt.Fprint(t, "\t–")
+			} else if f.inspects {
+				fmt.Fprintf(t, "\t%d", len(f.letThrough[i]))
+			}
+		}
+		fmt.Fprintln(t, "\t"+family.size())
+	}
+	t.Flush()
+	for i, family := range b.families {
+		if family.name != handWritten {
+			continue
+		}
+		fmt.Fprintf(t, "\nThose %s, of %d\n", handWritten, len(family.requests))
+		for _, f := range b.findings {
+			if f.inspects {
+				fmt.Fprintf(t, "  %s\t%d\t%s\n", f.peer, len(f.letThrough[i]), shortList(f.letThrough[i]))
+			}
 		}
 	}
 	fmt.Fprintln(t)
+	t.Flush()
 }
 
 // shortList joins the names with commas. If there are more than six, "…"
