@@ -282,11 +282,12 @@ func TestContextOfARequest(t *testing.T) {
 	})
 }
 
-// TestNextRequestDuringAHandler sends the next requests while a handler works.
-// It checks that no byte is lost and that the request's context does not end.
+// TestNextRequestDuringAHandler sends the next requests while a handler works:
+// before, when and after the watch begins. It checks that no byte is lost and that
+// the request's context does not end.
 func TestNextRequestDuringAHandler(t *testing.T) {
 	long := "POST /2 HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 9000) + "\r\nContent-Length: 5\r\n\r\nhello"
-	for _, pause := range []time.Duration{0, time.Millisecond, time.Second} {
+	for _, pause := range []time.Duration{0, time.Millisecond, watchDelay, watchDelay + time.Second} {
 		for _, size := range []int{1, 63, 64, 65, 5000, 1 << 20} {
 			var targets []string
 			var left atomic.Bool
@@ -294,7 +295,7 @@ func TestNextRequestDuringAHandler(t *testing.T) {
 				targets = append(targets, r.Method+" "+r.RequestURI)
 				_, _ = io.Copy(io.Discard, r.Body)
 				if r.RequestURI == "/1" {
-					time.Sleep(2 * time.Second)
+					time.Sleep(2 * watchDelay)
 				}
 				if r.Context().Err() != nil {
 					left.Store(true)

@@ -47,7 +47,9 @@ func TestChunksAreNotDelayed(t *testing.T) {
 // TestWriteToAClientThatLeft checks the results of Write against the contract of
 // io.Writer.
 func TestWriteToAClientThatLeft(t *testing.T) {
+	returned := false
 	inMemory(t, func(w http.ResponseWriter, r *http.Request) {
+		defer func() { returned = true }()
 		<-r.Context().Done() // the client has left
 		text := make([]byte, 100_000)
 		if n, err := w.Write(text); err == nil || n != 0 {
@@ -62,8 +64,11 @@ func TestWriteToAClientThatLeft(t *testing.T) {
 			_, _ = io.WriteString(c, getRequest)
 			c.Close()
 		}()
-		time.Sleep(time.Second)
+		time.Sleep(2 * watchDelay)
 		synctest.Wait()
+		if !returned {
+			t.Error("the handler still waits for the client to leave")
+		}
 	})
 }
 
