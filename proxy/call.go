@@ -132,7 +132,8 @@ func (c *call) Release() {
 func (c *call) forward(out outgoing) {
 	ctx, cancel := c.r.Context(), func(error) {}
 	operation := c.inspection.operation()
-	if out.payload.Streamed() || operation == streamingOperation {
+	unknown := operation == "" && c.r.Method == http.MethodPost
+	if out.payload.Streamed() || operation == streamingOperation || unknown {
 		ctx, cancel = context.WithCancelCause(ctx)
 	}
 	if operation == streamingOperation {
@@ -168,8 +169,14 @@ func (c *call) forward(out outgoing) {
 		c.respond.problem(problem)
 		return
 	}
-	if operation == streamingOperation || operation == "" && resp.ContentLength < 0 {
+	switch {
+	case operation == streamingOperation:
 		c.leave(time.Now())
+	case unknown && resp.ContentLength < 0: // the response may be a notification stream
+		c.leave(time.Now())
+		detector := &streamDetector{streams: &c.h.streams, cancel: cancel, header: resp.Header}
+		defer detector.end()
+		c.respond.detector = detector
 	}
 	complete, err := c.respond.relay(resp, operation)
 	c.settle(out.payload, cancel)

@@ -190,9 +190,13 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 // a stream may last for half an hour, and its client opens another stream.
 // EndStreams does not wait.
 //
+// If the operation of a request is unknown, the beginning of its response shows
+// whether it is a stream. Such a request is not refused. Its stream is ended after
+// the beginning.
+//
 // If the response is not compressed and the last document in it is complete,
 // the client gets the document with which Exchange itself ends a stream. Any
-// other response is aborted, so that it does not look complete.
+// other stream is aborted, so that it does not look complete.
 func (h *Handler) EndStreams() { h.streams.end() }
 
 // ServeBusy responds with ErrorServerBusy on a client's connection that has

@@ -25,10 +25,11 @@ type responder struct {
 	cookies  *cookieNames
 	settings *Settings
 	busy     *busyDelay
-	begun    bool      // the head of Exchange's response was written
-	kept     []byte    // first bytes of an error response
-	tail     tail      // last bytes of a notification stream
-	deadline time.Time // time when the write deadline was last set
+	begun    bool            // the head of Exchange's response was written
+	kept     []byte          // first bytes of an error response
+	tail     tail            // last bytes of a notification stream
+	detector *streamDetector // nil if it is known whether the response is a notification stream
+	deadline time.Time       // time when the write deadline was last set
 }
 
 // extendDeadline gives the client time to read what is written next. A call within
@@ -300,6 +301,9 @@ func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error
 func (r *responder) writePart(p []byte, flush bool) bool {
 	r.kept = append(r.kept, p[:min(len(p), cap(r.kept)-len(r.kept))]...)
 	r.tail.add(p)
+	if r.detector != nil && r.detector.add(p) {
+		r.detector = nil
+	}
 	n, err := r.w.Write(p)
 	r.record.BytesOut += int64(n)
 	if err == nil && flush {

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
+
+	"hmaproxy/internal/lazyregexp"
 )
 
 // streams ends all notification streams when the process stops. They may last for
@@ -28,7 +31,49 @@ func (s *streams) begin(cancel context.CancelCauseFunc) (stop func() bool, err e
 	if s.ended.Err() != nil {
 		return nil, errStopping
 	}
-	return context.AfterFunc(s.ended, func() { cancel(errStopping) }), nil
+	return s.follow(cancel), nil
+}
+
+// follow registers a stream that has begun. It is like begin, but after EndStreams
+// it ends the stream instead of refusing it.
+func (s *streams) follow(cancel context.CancelCauseFunc) (stop func() bool) {
+	return context.AfterFunc(s.ended, func() { cancel(errStopping) })
+}
+
+// streamElement is the element that Exchange's response to GetStreamingEvents has
+// in its Body. A text search without a parser suffices, because Exchange is trusted.
+var streamElement = lazyregexp.New(`<(?:[A-Za-z_][\w.-]*:)?GetStreamingEventsResponse[\s/>]`)
+
+// A streamDetector determines from the beginning of a response whether the response
+// is a notification stream. It is used if the operation of the request is unknown.
+// The head of the response does not show this: most responses of Exchange have no
+// announced length.
+type streamDetector struct {
+	streams *streams
+	cancel  context.CancelCauseFunc // ends the request
+	header  http.Header
+	first   []byte      // beginning of the response, compressed as header says
+	stop    func() bool // ends the registration of the stream; nil if there is none
+}
+
+// add reads the next part of the response. It registers the response if it is a
+// notification stream. It reports whether the result is known. After that, add must
+// not be called again.
+func (d *streamDetector) add(p []byte) (known bool) {
+	d.first = append(d.first, p[:min(len(p), streamRead-len(d.first))]...)
+	if streamElement().Match(inflated(d.header, bytes.NewReader(d.first), inflatedRead)) {
+		d.stop = d.streams.follow(d.cancel)
+		d.first = nil
+		return true
+	}
+	return len(d.first) == streamRead
+}
+
+// end ends the registration. It is called when the response has ended.
+func (d *streamDetector) end() {
+	if d.stop != nil {
+		d.stop()
+	}
 }
 
 // streamClosed is the document with which Exchange ends a stream. The EWS Managed

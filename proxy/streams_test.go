@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hmaproxy/proxy/policy"
 )
 
 const getStreamingEvents = `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>x</t:SubscriptionId></m:SubscriptionIds>` +
@@ -28,14 +30,28 @@ func chunked(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text),
 const streamDocument = `<?xml version="1.0" encoding="utf-8"?><Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/">` +
 	`<soap11:Body xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/"/></Envelope>`
 
+// eventsDocument is the document with which Exchange begins a notification stream.
+const eventsDocument = `<?xml version="1.0" encoding="utf-8"?><Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/">` +
+	`<soap11:Header xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/"><ServerVersionInfo MajorVersion="15" MinorVersion="1" ` +
+	`xmlns="http://schemas.microsoft.com/exchange/services/2006/types"/></soap11:Header>` +
+	`<soap11:Body xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/">` +
+	`<m:GetStreamingEventsResponse xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><m:ResponseMessages>` +
+	`<m:GetStreamingEventsResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>` +
+	`<m:ConnectionStatus>OK</m:ConnectionStatus></m:GetStreamingEventsResponseMessage></m:ResponseMessages>` +
+	`</m:GetStreamingEventsResponse></soap11:Body></Envelope>`
+
 // waitForEnd reads until the connection is closed.
 func waitForEnd(r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }
 
 // startStream sends GetStreamingEvents on a new connection.
 func startStream(l *scripted) (net.Conn, *bufio.Reader) {
+	return startRequest(l, string(envelope("alice@contoso.com", getStreamingEvents)))
+}
+
+// startRequest sends a document on a new connection.
+func startRequest(l *scripted, document string) (net.Conn, *bufio.Reader) {
 	c, in := l.dial()
-	body := envelope("alice@contoso.com", getStreamingEvents)
-	fmt.Fprint(c, head(len(body)), string(body))
+	fmt.Fprint(c, head(len(document)), document)
 	synctest.Wait()
 	return c, in
 }
@@ -93,6 +109,90 @@ func TestEndStreams(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestEndStreamsWithoutAnOperation checks that EndStreams ends the streams of
+// requests whose operation is unknown, because their document cannot be read. Another
+// response to such a request is relayed to its end.
+func TestEndStreamsWithoutAnOperation(t *testing.T) {
+	// message and rest are a response that has the name of a stream's element in a text.
+	const message = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>&lt;m:GetStreamingEventsResponse&gt; GetStreamingEventsResponse`
+	const rest = `</s:Body></s:Envelope>`
+	gzip := streamHead + "Content-Encoding: gzip\r\n\r\n"
+	half := strings.Index(eventsDocument, "EventsResponse") // in the name of the element that shows a stream
+	const (
+		closed  = iota // the client gets the document that ends a stream
+		cut            // the response is aborted
+		relayed        // the client gets the whole response
+	)
+	cases := []struct {
+		name   string
+		before []string // parts of Exchange's response, at intervals of a second from the beginning
+		after  string   // part that Exchange sends 30 s after EndStreams
+		want   int
+	}{
+		{"a stream", []string{streamHead + "\r\n" + chunked(eventsDocument)}, "", closed},
+		{"a stream without a prefix", []string{streamHead + "\r\n" + chunked(strings.ReplaceAll(eventsDocument, "m:Get", "Get"))}, "", closed},
+		{"a stream whose element comes in two parts", []string{streamHead + "\r\n" + chunked(eventsDocument[:half]), chunked(eventsDocument[half:])}, "", closed},
+		{"a later document of a stream", []string{streamHead + "\r\n" + chunked(eventsDocument), chunked(eventsDocument), chunked(eventsDocument)}, "", closed},
+		{"within a document of a stream", []string{streamHead + "\r\n" + chunked(eventsDocument) + chunked(eventsDocument[:300])}, "", cut},
+		{"a compressed stream", []string{gzip + chunked(zipped(eventsDocument))}, "", cut},
+		{"a stream that begins after EndStreams", nil, streamHead + "\r\n" + chunked(eventsDocument), closed},
+		{"another response", []string{streamHead + "\r\n" + chunked(message)}, chunked(rest) + "0\r\n\r\n", relayed},
+		{"another response that has no end yet", []string{streamHead + "\r\n" + chunked(message+rest)}, "0\r\n\r\n", relayed},
+		{"another response, compressed", []string{gzip + chunked(zipped(message))}, chunked(zipped(rest)) + "0\r\n\r\n", relayed},
+		{"a long response that has the name of a stream's element late", []string{streamHead + "\r\n" + chunked(message+strings.Repeat(" ", 20000)), chunked("<GetStreamingEventsResponse/>")}, chunked(rest) + "0\r\n\r\n", relayed},
+	}
+	policies := map[string]*policy.Policy{
+		"without a list": open(t),
+		"audit mode":     mustPolicy(t, policy.Config{Allowed: patterns(t, "alice@contoso.com"), Audit: true}),
+	}
+	for _, tc := range cases {
+		for mode, p := range policies {
+			t.Run(tc.name+"/"+mode, func(t *testing.T) {
+				const stopAt = time.Minute
+				script := func(_ int, c net.Conn, r *bufio.Reader) {
+					_, _ = io.CopyN(io.Discard, r, int64(contentLength(readHead(r))))
+					stop := time.Now().Add(stopAt)
+					for _, part := range tc.before {
+						_, _ = io.WriteString(c, part)
+						time.Sleep(time.Second)
+					}
+					go func() {
+						time.Sleep(time.Until(stop.Add(30 * time.Second)))
+						_, _ = io.WriteString(c, tc.after)
+					}()
+					waitForEnd(r)
+				}
+				withScript(t, p, script, func(l *scripted) {
+					began := time.Now()
+					conn, in := startRequest(l, "<!DOCTYPE x>"+string(envelope("alice@contoso.com", getStreamingEvents)))
+					within(conn, 5*time.Minute)
+					time.AfterFunc(stopAt, l.handler.EndStreams)
+					status, text := readReply(in)
+					took := time.Since(began)
+					conn.Close()
+					record := l.over(1, time.Minute)[0]
+					end, whole, reason := stopAt, true, ""
+					if tc.after != "" {
+						end += 30 * time.Second
+					}
+					if tc.want == cut {
+						whole, reason = false, "proxy-stopping"
+					}
+					if took < end || took > end+time.Second {
+						t.Errorf("the response ended after %v, want %v", took, end)
+					}
+					if closes := strings.Contains(text, "<m:ConnectionStatus>Closed<"); (status == http.StatusOK) != whole || closes != (tc.want == closed) {
+						t.Errorf("got %d %q", status, text)
+					}
+					if record.Mailbox != "unreadable" || record.Reason.String() != reason || record.Aborted == whole {
+						t.Errorf("recorded as %q of %q, aborted %v, want %q", record.Reason, record.Mailbox, record.Aborted, reason)
+					}
+				})
+			})
+		}
 	}
 }
 
