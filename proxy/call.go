@@ -216,14 +216,14 @@ func (c *call) fail(err error, payload body.Payload) {
 		c.respond.problem(refused(refusalFor(ended)))
 	case errors.Is(ended, body.ErrFull):
 		c.respond.problem(noRoom(ended))
-	case errors.Is(ended, body.ErrClient):
-		c.respond.problem(failed(codeTransient, ReasonBody, nil))
-	case errors.Is(err, errStopping):
-		c.respond.problem(failed(codeBusy, ReasonProxyStopping, nil))
 	case c.r.Context().Err() != nil:
 		c.record.Reason, c.record.Detail = ReasonClientLeft, "the client left before Exchange responded"
 		c.record.Aborted = true
 		abort(c.r) // otherwise the client would get an empty response, which looks like one from Exchange
+	case errors.Is(ended, body.ErrClient):
+		c.respond.problem(failed(codeTransient, ReasonBody, nil))
+	case errors.Is(err, errStopping):
+		c.respond.problem(failed(codeBusy, ReasonProxyStopping, nil))
 	default:
 		c.respond.problem(problemFor(err, c.trip.nothing))
 	}

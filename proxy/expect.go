@@ -109,8 +109,8 @@ func (g *gate) decide(open bool) {
 
 // A gatedReader is a body with a gate. It also detects that the upstream has
 // stopped reading the body. Without this check an upload could hang after the
-// client has left: the HTTP server watches for the client's disconnect only after
-// the whole body was read.
+// client has left: the HTTP server may be unable to find out that the client has
+// left before the whole body was read.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate

@@ -17,6 +17,7 @@ type body struct {
 	left    int64      // number of bytes of the body, or of the current chunk, that were not read yet
 	chunked bool
 	begun   bool          // a chunk has begun, and the line end after its data was not read yet
+	watched bool          // the watch has begun before the end of the body
 	excess  int64         // number of framing bytes beyond the bytes that small chunks need; see nextChunk
 	request *http.Request // the request whose Trailer readTrailer sets
 	err     error         // the error of all further reads; io.EOF at the end of the body
@@ -37,6 +38,12 @@ var errBodyClosed = errors.New("httpserver: the body was read after the handler 
 
 // Read reads the body. It returns io.EOF together with the last bytes if it
 // already knows that no more bytes follow.
+//
+// After a long pause between two calls of Read, the client may have left although
+// the whole body has arrived. So the Read that finds the end of the body fails in
+// this case, and returns none of its bytes, unless the response has begun. A handler
+// that sends the body on as it reads it can then not complete the request of a client
+// that does not wait for the response any more.
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,13 +58,30 @@ func (b *body) Read(p []byte) (int, error) {
 		b.resp = nil
 	}
 	n, err := b.read(p)
-	if err != nil {
-		b.err = err
-		if err == io.EOF {
-			b.conn.watch.begin()
-		}
+	if err == io.EOF && b.watched && b.conn.watch.wasBlocked() && !b.conn.resp.hasStarted() && !b.conn.isThere() {
+		n, err = 0, errClientLeft
 	}
+	switch {
+	case err == io.EOF:
+		b.conn.watch.begin()
+	case err == nil && !b.watched:
+		b.watched = true
+		b.conn.watch.beginBody()
+	}
+	b.err = err
 	return n, err
+}
+
+// errClientLeft is the error of reading a body whose client has left.
+var errClientLeft = errors.New("httpserver: the client has left")
+
+// inRead reports whether a Read is in progress.
+func (b *body) inRead() bool {
+	if !b.mu.TryLock() {
+		return true
+	}
+	b.mu.Unlock()
+	return false
 }
 
 func (b *body) read(p []byte) (n int, err error) {

@@ -354,6 +354,33 @@ func (c *conn) setWatched(watched bool) {
 	}
 }
 
+// peerClosed calls the method PeerClosed() bool of the connection, which reports
+// without reading whether the client has closed its sending side. peerClosed returns
+// false if there is no such method.
+func (c *conn) peerClosed() bool {
+	p, ok := c.raw().(interface{ PeerClosed() bool })
+	return ok && p.PeerClosed()
+}
+
+// isThere reports whether the client is still connected after the end of its body. If
+// the client has left, isThere ends the context of the request. It waits for at most
+// leaveWait. Only the goroutine that reads the body may call isThere.
+func (c *conn) isThere() bool {
+	if len(c.in.buffered()) > 0 {
+		return true // the beginning of the next request
+	}
+	c.in.setDeadline(time.Now().Add(leaveWait))
+	c.setWatched(true)
+	err := c.in.fill(readSize)
+	c.setWatched(false)
+	c.in.setDeadline(time.Time{})
+	if isGone(err) {
+		c.watch.leave()
+		return false
+	}
+	return true
+}
+
 // raw returns the connection below TLS.
 func (c *conn) raw() net.Conn {
 	if t, ok := c.conn.(*tls.Conn); ok {

@@ -10,7 +10,8 @@
 // One goroutine serves a connection. It reads a head, calls the handler, writes
 // the response, and reads the next head. A second goroutine reads the connection
 // only while a handler takes longer than watchDelay, to notice that the client
-// has left.
+// has left. Before a body was read to its end, the client's departure is looked for
+// without reading; see watch.
 package httpserver
 
 import "time"
@@ -23,10 +24,12 @@ const (
 	maxTrailer = 4000    // bytes of the trailer section; net/http accepts as much as fits into its buffer
 	maxChunk   = 256     // bytes of the longest chunk-size line
 
-	watchDelay  = 3 * time.Second      // time until a connection is watched; most handlers return earlier, even those that refuse a request after a wait of two seconds during an overload
-	lingerTime  = 5 * time.Second      // time to read further bytes of a client after a response that ends the connection
-	refuseTime  = 10 * time.Second     // time for a client to read the refusal of its request
-	minAcceptIn = 5 * time.Millisecond // time until the next try after Accept has failed; it doubles with each failure
-	maxAcceptIn = time.Second          // longest time until the next try
-	acceptBatch = 16                   // connections that are accepted before other goroutines run
+	watchDelay    = 3 * time.Second       // time until a connection is watched; most handlers return earlier, even those that refuse a request after a wait of two seconds during an overload
+	checkInterval = time.Second           // time between two checks whether the client has left in the middle of its body
+	leaveWait     = 10 * time.Millisecond // wait for the end of the connection of a client that may have left during a long pause of the handler; on the same machine it arrives together with the end of the body
+	lingerTime    = 5 * time.Second       // time to read further bytes of a client after a response that ends the connection
+	refuseTime    = 10 * time.Second      // time for a client to read the refusal of its request
+	minAcceptIn   = 5 * time.Millisecond  // time until the next try after Accept has failed; it doubles with each failure
+	maxAcceptIn   = time.Second           // longest time until the next try
+	acceptBatch   = 16                    // connections that are accepted before other goroutines run
 )

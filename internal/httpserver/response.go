@@ -31,7 +31,7 @@ type response struct {
 	bodyless bool // the response has no body: to HEAD, or with status 204 or 304
 	close    bool // the connection ends after the response
 
-	mu        sync.Mutex // guards 100 Continue, which the goroutine that reads the body writes
+	mu        sync.Mutex // guards the fields below; the goroutine that reads the body uses them, too
 	continued bool       // 100 Continue was sent
 	started   bool       // the response has begun; 100 Continue must not be sent any more
 }
@@ -73,6 +73,13 @@ func (r *response) writeContinue() error {
 	r.continued = true
 	_, err := io.WriteString(r.conn.conn, "HTTP/1.1 100 Continue\r\n\r\n")
 	return err
+}
+
+// hasStarted reports whether the response has begun. Any goroutine may call it.
+func (r *response) hasStarted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.started
 }
 
 // WriteHeader begins the response. Only the first call has an effect. It panics

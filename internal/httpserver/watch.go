@@ -5,35 +5,59 @@ import (
 	"time"
 )
 
-// A watch detects that the client leaves while a handler runs. It begins when
-// the body has been read to its end. If the handler has not returned after
-// watchDelay, the watch reads from the connection. A client that closes its
-// sending side counts as having left.
+// A watch detects that the client leaves while a handler runs. A client that
+// closes its sending side counts as having left, even if it has sent its whole
+// request. The watch then ends the context of the request. It begins watchDelay
+// after the first read of a body that has not returned the end of the body, or
+// watchDelay after the end of the body.
+//
+// After the end of the body the watch reads from the connection. Before the end it
+// must not read, because the next bytes belong to the body. It asks the system at
+// intervals instead, while the handler does not read. The system may be unable to
+// know, because the end of what a client sends arrives after the rest of the body. So
+// if the handler has paused for watchDelay, the read that finds the end of the body
+// checks that the client is still connected; see body.Read.
 type watch struct {
 	conn *conn
 
-	mu    sync.Mutex
-	state watchState
-	timer *time.Timer
-	ended chan struct{} // closed when run has returned
-	got   [64]byte      // the bytes that were read: the beginning of the next request
-	n     int
-	left  bool // the client has left
+	mu      sync.Mutex
+	state   watchState
+	timer   *time.Timer
+	blocked bool          // while the state was watchBody, the handler has paused in the middle of the body
+	ended   chan struct{} // closed when read has returned
+	got     [64]byte      // the bytes that were read: the beginning of the next request
+	n       int
+	left    bool // the client has left
 }
 
 type watchState uint8
 
 const (
-	watchOff watchState = iota
-	watchWaiting
-	watchReading
+	watchOff     watchState = iota
+	watchBody               // the body was not read to its end; the timer will call checkClient
+	watchWaiting            // the body was read to its end; the timer will call read
+	watchReading            // read is running
 )
 
-// begin starts the timer of the watch.
+// beginBody starts the timer of the watch for a body that a first read has not read
+// to its end.
+func (w *watch) beginBody() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.blocked = false
+	w.start(watchBody)
+}
+
+// begin starts the timer of the watch for a body that was read to its end.
 func (w *watch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.state = watchWaiting
+	w.start(watchWaiting)
+}
+
+// start sets the state and starts the timer. The caller holds w.mu.
+func (w *watch) start(state watchState) {
+	w.state = state
 	if w.timer == nil {
 		w.timer = time.AfterFunc(w.conn.server.watchAfter(), w.run)
 	} else {
@@ -41,18 +65,54 @@ func (w *watch) begin() {
 	}
 }
 
-// run reads once. The read ends when the client sends something or disconnects, or
-// when the watch ends.
+// run is the function of the timer.
 func (w *watch) run() {
 	w.mu.Lock()
-	if w.state != watchWaiting {
+	switch w.state {
+	case watchBody:
+		w.checkClient()
+	case watchWaiting:
+		w.state, w.ended = watchReading, make(chan struct{})
+		defer close(w.ended)
 		w.mu.Unlock()
+		w.read()
 		return
 	}
-	w.state, w.ended = watchReading, make(chan struct{})
-	ended := w.ended
 	w.mu.Unlock()
-	defer close(ended)
+}
+
+// checkClient asks the system whether the client has left, unless the handler is
+// reading the body. Such a read itself ends when the client leaves. The caller holds
+// w.mu.
+func (w *watch) checkClient() {
+	c := w.conn
+	if !c.call.body.inRead() {
+		w.blocked = true
+		if c.peerClosed() {
+			w.leave()
+			return
+		}
+	}
+	w.timer.Reset(checkInterval)
+}
+
+// wasBlocked reports whether the handler has paused in the middle of the body for
+// so long that checkClient was called.
+func (w *watch) wasBlocked() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blocked
+}
+
+// leave records that the client has left, and ends the context of its request.
+func (w *watch) leave() {
+	w.left = true
+	w.conn.call.ctx.cancel()
+}
+
+// read reads once. The read ends when the client sends something or disconnects, or
+// when the watch ends.
+func (w *watch) read() {
 	c := w.conn
 	c.in.release()
 	c.in.setDeadline(time.Time{})
@@ -60,10 +120,15 @@ func (w *watch) run() {
 	n, err := c.in.readConn(w.got[:])
 	c.setWatched(false)
 	w.n = n
-	if err != nil && err != errStopped && !isTimeout(err) && !isBusy(err) {
-		w.left = true
-		c.call.ctx.cancel()
+	if isGone(err) {
+		w.leave()
 	}
+}
+
+// isGone reports whether err, the error of a read, shows that the client has closed
+// its sending side or that its connection has failed.
+func isGone(err error) bool {
+	return err != nil && err != errStopped && !isTimeout(err) && !isBusy(err)
 }
 
 // end ends the watch when the handler has returned. It reports whether the
@@ -72,7 +137,7 @@ func (w *watch) end() (there bool) {
 	w.mu.Lock()
 	state := w.state
 	w.state = watchOff
-	if state == watchWaiting {
+	if state == watchBody || state == watchWaiting {
 		w.timer.Stop()
 	}
 	ended := w.ended

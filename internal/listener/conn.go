@@ -101,6 +101,10 @@ func (c *conn) SetWatched(watched bool) {
 	c.watched = watched
 }
 
+// PeerClosed reports whether the client has closed its sending side or has reset
+// the connection, like socket.PeerClosed. Package httpserver calls PeerClosed.
+func (c *conn) PeerClosed() bool { return socket.PeerClosed(c.slot.raw) }
+
 // SetLingering records that the response was sent. Package httpserver calls
 // SetLingering, and then reads and discards further bytes of the client. If such
 // bytes stayed unread, the system would reset the connection when it is closed,

@@ -34,7 +34,7 @@ type slots struct {
 
 // A slot is the state of a connection in slots. slots.mu guards it.
 type slot struct {
-	raw   net.Conn      // the connection as it was accepted
+	raw   net.Conn      // the connection as it was accepted; never changes
 	idle  *list.Element // entry in slots.idle; nil: the connection is not in this list
 	since time.Time     // time when the connection became idle, or began to linger
 	used  bool          // the connection has had a request

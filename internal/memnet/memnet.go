@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -108,14 +109,25 @@ func (l *Listener) DialContext(ctx context.Context, network, _ string) (net.Conn
 func (l *Listener) Pipe() (client, server net.Conn) {
 	near, far := net.Pipe()
 	peer := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000}
-	return conn{near, peer, l.addr}, conn{far, l.addr, peer}
+	nearClosed, farClosed := new(atomic.Bool), new(atomic.Bool)
+	return conn{near, peer, l.addr, nearClosed, farClosed}, conn{far, l.addr, peer, farClosed, nearClosed}
 }
 
 // A conn is an end of a pipe with addresses.
 type conn struct {
 	net.Conn
-	local, remote net.Addr
+	local, remote      net.Addr
+	closed, peerClosed *atomic.Bool
 }
+
+func (c conn) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+// PeerClosed reports whether the other end is closed. Package httpserver calls
+// PeerClosed.
+func (c conn) PeerClosed() bool { return c.peerClosed.Load() }
 
 func (c conn) LocalAddr() net.Addr  { return c.local }
 func (c conn) RemoteAddr() net.Addr { return c.remote }

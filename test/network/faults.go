@@ -200,30 +200,44 @@ func blackout(lasts time.Duration) func(*environment) ([]bound, error) {
 	}
 }
 
-// clientGaveUp cancels uploads during a blackout. Exchange must not execute any
-// of them later.
+// clientGaveUp interrupts the link while long uploads are in progress, and before
+// short ones begin. Their clients give up during the blackout. Exchange must not
+// execute any of these requests later.
 func clientGaveUp(w *environment) ([]bound, error) {
-	w.many(3, request{}, 0)
-	w.link.set(faults{down: true})
-	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
-	defer cancel()
+	const uploads = 3                                             // of each length
+	w.parallel(2*uploads, request{think: 200 * time.Millisecond}) // leaves idle connections
+	w.link.set(faults{delay: rtt.delay, rate: 64 << 10})          // less than a third of the long uploads passes before the blackout
 	before := w.ids.Load()
 	var all sync.WaitGroup
-	for range 3 {
-		all.Go(func() { w.send(ctx, request{size: 20 << 10}) })
+	upload := func(size int, timeout time.Duration) {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(w.ctx, timeout)
+			defer cancel()
+			w.send(ctx, request{size: size})
+		})
+	}
+	for range uploads {
+		upload(500<<10, 6*time.Second)
+	}
+	w.pause(2 * time.Second)
+	w.link.set(faults{down: true})
+	for range uploads {
+		upload(20<<10, 2*time.Second)
 	}
 	all.Wait()
-	w.pause(time.Second)
+	w.pause(2 * time.Second)
 	w.link.set(rtt)
-	w.pause(10 * time.Second)
+	w.pause(15 * time.Second)
 	ledger, err := w.ledger()
 	if err != nil {
 		return nil, err
 	}
-	for i := before + 1; i <= before+3; i++ {
-		if ledger[fmt.Sprintf("r%d", i)] > 0 {
-			return nil, errors.New("a request was delivered after its client had given up")
-		}
+	delivered := 0
+	for i := before + 1; i <= before+2*uploads; i++ {
+		delivered += ledger[fmt.Sprintf("r%d", i)]
+	}
+	if delivered > 0 {
+		return nil, fmt.Errorf("%d requests were delivered after their clients had given up", delivered)
 	}
 	return []bound{{"next request", w.mustSucceed(request{}), 5 * time.Second}}, nil
 }
