@@ -35,7 +35,9 @@ const maxScrapes = 4
 // New returns metrics whose values are 0.
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
-	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: maxScrapes})
+	scraped := prometheus.NewRegistry()
+	scraped.MustRegister(inOrder{m.registry})
+	m.handler = promhttp.HandlerFor(scraped, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: maxScrapes})
 	f := factory{m.registry}
 	m.requests, m.tokens = newRequestMetrics(f), newTokenMetrics(f)
 	m.panics = f.counter("hmaproxy_panics_total", "Panics while serving a request: faults of this program.")
@@ -52,6 +54,18 @@ func New(version string) *Metrics {
 	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+// inOrder collects the metrics of a registry one after another, in the goroutine of
+// one collector. A scrape of the registry itself starts goroutines for its collectors
+// and waits for each of them to have a turn. During an overload, a turn takes up to
+// 20 ms, and a scrape must not last longer than 100.
+type inOrder struct{ registry *prometheus.Registry }
+
+// Describe describes nothing, because further metrics are registered later.
+func (inOrder) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (i inOrder) Collect(out chan<- prometheus.Metric) { i.registry.Collect(out) }
 
 // ServeHTTP serves all metrics.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
