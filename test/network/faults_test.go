@@ -190,6 +190,9 @@ func TestParts(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if got := (plan{nginx: true, soak: time.Hour}).parts(); len(got) != 1 || got[0].nginx {
+		t.Errorf("got %v, want one part with hmaproxy", got)
+	}
 	if got := (plan{only: "dead-peer,none,changed-address"}).parts(); len(got) != 2 || got[0].only != "none" || got[1].only != "changed-address,dead-peer" {
 		t.Errorf("got %v, want none, and changed-address with dead-peer", got)
 	}

@@ -92,9 +92,10 @@ func (p plan) has(name string) bool { return slices.Contains(strings.Split(p.onl
 
 // parts divides the plan into plans that run at the same time, one for each group
 // of faults with hmaproxy and one for each group with nginx. Unless p is a soak
-// plan, each of them names its faults.
+// plan, each of them names its faults. The soak is without nginx.
 func (p plan) parts() (parts []plan) {
 	if p.soak > 0 {
+		p.nginx = false
 		return []plan{p}
 	}
 	for _, nginx := range []bool{false, true} {
