@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -23,7 +24,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,13 +56,12 @@ type environment struct {
 	names   nameServer
 	env     []string // settings of hmaproxy
 
-	exchange     *exec.Cmd
-	exchangeIn   io.Writer
-	exchangeOut  *bufio.Scanner
-	ledger       func() (map[string]int, error) // returns how often Exchange has executed each request
-	proxy        *exec.Cmd
-	proxyAddress string
-	client       *http.Client
+	exchange    *exec.Cmd
+	exchangeIn  io.Writer
+	exchangeOut *bufio.Scanner
+	ledger      func() (map[string]int, error) // returns how often Exchange has executed each request
+	emulator    *emulator.Emulator             // Entra ID and Key Vault
+	proxy       *proxy
 
 	ids      atomic.Int64
 	mu       sync.Mutex
@@ -91,7 +90,7 @@ func runInside(ctx context.Context, inside string, p plan) error {
 		return err
 	}
 	defer func() { _ = w.exchange.Process.Kill() }()
-	defer w.stopProxy()
+	defer func() { w.proxy.stop() }()
 	if p.soak > 0 {
 		return w.soak(p)
 	}
@@ -125,6 +124,7 @@ func (w *environment) startServices(id string) error {
 	if err != nil {
 		return err
 	}
+	w.emulator = e
 	if err := e.Start(); err != nil {
 		return err
 	}
@@ -141,7 +141,10 @@ func (w *environment) startServices(id string) error {
 			w.env = append(w.env, name+"="+value)
 		}
 	}
-	w.env = append(w.env, "HMA_CA_FILE="+ca, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LISTEN=127.0.0.1:8080", "HMA_ADMIN_LISTEN=127.0.0.1:8081")
+	w.env = append(w.env, "HMA_CA_FILE="+ca, "HMA_ALLOWED_MAILBOXES_FILE="+w.listFile(), "HMA_CERT_POLL_INTERVAL=10s")
+	if err := w.writeList(mailbox); err != nil {
+		return err
+	}
 	_, serverName := namespaces(id)
 	w.exchange = exec.Command("ip", "netns", "exec", serverName, os.Args[0], "-exchange", w.dir)
 	w.exchange.Stderr = os.Stderr
@@ -184,64 +187,26 @@ func (w *environment) writeCertificates() ([]byte, error) {
 		os.WriteFile(filepath.Join(w.dir, "server-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
 }
 
-// corporateProxyPorts are the ports of the corporate proxy, which runs next to
-// Exchange, by the scheme of its URL.
-var corporateProxyPorts = map[string]int{"http": 3128, "https": 3129, "socks5": 1080}
+// mailbox is on the allow-list at all times.
+const mailbox = "alice@contoso.com"
 
-// startProxy starts a new proxy, which has no connections yet. files is
-// hmaproxy's limit of open files. If corporate is not empty, hmaproxy connects to
-// Exchange through the corporate proxy, whose URL has that scheme.
-func (w *environment) startProxy(files int, corporate string) error {
-	w.stopProxy()
-	w.proxyAddress = "127.0.0.1:8080"
-	w.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
-	if w.nginx {
-		return w.startNginx()
-	}
-	w.proxy = exec.Command("/bin/sh", "-c", `ulimit -n "$1" && exec "$0"`, filepath.Join(w.dir, "hmaproxy"), strconv.Itoa(files))
-	w.proxy.Env = w.env
-	if corporate != "" {
-		w.proxy.Env = append(slices.Clone(w.env), fmt.Sprintf("HTTPS_PROXY=%s://%s:%d", corporate, corporateProxyName, corporateProxyPorts[corporate]), "NO_PROXY=127.0.0.1,localhost,[::1]")
-	}
-	if w.verbose {
-		w.proxy.Stderr = os.Stderr
-	}
-	if err := w.proxy.Start(); err != nil {
+func (w *environment) listFile() string { return filepath.Join(w.dir, "mailboxes.txt") }
+
+// writeList replaces the file of the allow-list.
+func (w *environment) writeList(mailboxes ...string) error {
+	next := w.listFile() + ".new"
+	if err := os.WriteFile(next, []byte(strings.Join(mailboxes, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
-	return w.awaitProxy()
-}
-
-// startTime is how long a proxy may take to be ready, on a machine with other work.
-const startTime = time.Minute
-
-// awaitProxy waits until the proxy is ready.
-func (w *environment) awaitProxy() error {
-	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		resp, err := http.Get("http://127.0.0.1:8081/ready")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("the proxy is not ready after %v", startTime)
-}
-
-func (w *environment) stopProxy() {
-	if w.proxy != nil {
-		_ = w.proxy.Process.Kill()
-		_ = w.proxy.Wait()
-		w.proxy = nil
-	}
+	return os.Rename(next, w.listFile())
 }
 
 // A request is one request of a client.
 type request struct {
-	think  time.Duration // working time of Exchange, or duration of a stream
-	size   int           // bytes of padding
-	stream bool
+	mailbox string        // "": the constant mailbox
+	think   time.Duration // working time of Exchange, or duration of a stream
+	size    int           // bytes of padding
+	stream  bool
 }
 
 func (r request) text(id string) []byte {
@@ -250,17 +215,20 @@ func (r request) text(id string) []byte {
 	if r.stream {
 		operation = `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `">x</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`
 	}
-	return []byte(ewstest.Envelope("alice@contoso.com", operation))
+	return []byte(ewstest.Envelope(cmp.Or(r.mailbox, mailbox), operation))
 }
 
 // requestID returns the id of the request with a number.
 func requestID(number int64) string { return fmt.Sprintf("r%d", number) }
 
-// send sends a request and records its outcome.
-func (w *environment) send(ctx context.Context, r request) outcome {
+// send sends a request to w.proxy and records its outcome.
+func (w *environment) send(ctx context.Context, r request) outcome { return w.sendTo(ctx, w.proxy, r) }
+
+// sendTo sends a request to a proxy and records its outcome.
+func (w *environment) sendTo(ctx context.Context, p *proxy, r request) outcome {
 	id := requestID(w.ids.Add(1))
 	began := time.Now()
-	o := w.do(ctx, id, r)
+	o := w.do(ctx, p, id, r)
 	o.ended = time.Now()
 	o.took = o.ended.Sub(began)
 	if !r.stream {
@@ -272,13 +240,13 @@ func (w *environment) send(ctx context.Context, r request) outcome {
 	return o
 }
 
-func (w *environment) do(ctx context.Context, id string, r request) outcome {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.proxyAddress+"/EWS/Exchange.asmx", bytes.NewReader(r.text(id)))
+func (w *environment) do(ctx context.Context, p *proxy, id string, r request) outcome {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+"/EWS/Exchange.asmx", bytes.NewReader(r.text(id)))
 	if err != nil {
 		return outcome{what: err.Error()}
 	}
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
-	resp, err := w.client.Do(req)
+	resp, err := p.client.Do(req)
 	if err != nil {
 		return outcome{executed: "unknown", what: "the client: " + err.Error()}
 	}
@@ -292,7 +260,7 @@ func (w *environment) do(ctx context.Context, id string, r request) outcome {
 		return outcome{executed: "yes", what: "ended"}
 	case resp.StatusCode == http.StatusOK:
 		return outcome{executed: "yes", wrong: !strings.HasSuffix(string(text), "<done>"+id+"</done>"), what: "ok"}
-	case reason == "upstream-unreachable":
+	case reason == "upstream-unreachable", reason == "mailbox-not-allowed":
 		return outcome{executed: "no", what: reason}
 	case reason == "":
 		return outcome{executed: "unknown", wrong: !w.nginx, what: resp.Status}

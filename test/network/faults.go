@@ -113,13 +113,13 @@ func stopUnderStreams(w *environment) ([]bound, error) {
 	go func() { short <- w.send(w.ctx, request{think: think}) }()
 	w.pause(200 * time.Millisecond)
 	began := time.Now()
-	err := w.proxy.Process.Signal(syscall.SIGTERM)
+	err := w.proxy.process.Process.Signal(syscall.SIGTERM)
 	var problems []error
 	for range streams {
 		problems = append(problems, expect(<-ended, "ended"))
 	}
 	streamsEnded := time.Since(began)
-	problems = append(problems, err, expect(<-short, "ok"), w.proxy.Wait())
+	problems = append(problems, err, expect(<-short, "ok"), w.proxy.process.Wait())
 	w.proxy = nil
 	return []bound{{"end of the streams", streamsEnded, time.Second}, {"end of the process", time.Since(began), think + time.Second}}, errors.Join(problems...)
 }
@@ -134,7 +134,7 @@ func idleFullListener(w *environment) ([]bound, error) {
 	for range 300 {
 		idle := &http.Client{Transport: &http.Transport{}}
 		defer idle.CloseIdleConnections()
-		resp, err := idle.Get("http://" + w.proxyAddress + "/EWS/Exchange.asmx")
+		resp, err := idle.Get("http://" + w.proxy.address + "/EWS/Exchange.asmx")
 		if err != nil {
 			return nil, err
 		}

@@ -32,14 +32,14 @@ func brokenProxy(r *http.Request) *http.Response {
 	return recorder.Result()
 }
 
-// newTestEnvironment returns an environment without a network, in which proxy
-// responds to the clients, and an Exchange.
-func newTestEnvironment(t *testing.T, proxy roundTripper) (*environment, *exchangeServer) {
+// newTestEnvironment returns an environment without a network, in which
+// roundTrip responds to the clients, and an Exchange.
+func newTestEnvironment(t *testing.T, roundTrip roundTripper) (*environment, *exchangeServer) {
 	exchange := &exchangeServer{ledger: map[string]int{}}
 	return &environment{
-		ctx: t.Context(), outcomes: map[string]outcome{}, proxyAddress: "proxy.test",
-		link:   &link{random: rand.New(rand.NewPCG(1, 1)), known: map[flow]bool{}},
-		client: &http.Client{Transport: proxy},
+		ctx: t.Context(), outcomes: map[string]outcome{},
+		link:  &link{random: rand.New(rand.NewPCG(1, 1)), known: map[flow]bool{}},
+		proxy: &proxy{address: "proxy.test", client: &http.Client{Transport: roundTrip}},
 		ledger: func() (map[string]int, error) {
 			exchange.mu.Lock()
 			defer exchange.mu.Unlock()
@@ -77,7 +77,7 @@ func TestEachFaultNeedsResponses(t *testing.T) {
 			process := startProcess(t) // for stop-under-streams
 			synctest.Test(t, func(t *testing.T) {
 				w, _ := newTestEnvironment(t, brokenProxy)
-				w.proxy = process
+				w.proxy.process = process
 				r, err := w.measure(f)
 				if err != nil {
 					t.Fatal(err)

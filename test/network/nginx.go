@@ -5,13 +5,12 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 )
 
 // nginxConfig makes nginx a plain reverse proxy that keeps connections to
 // Exchange, with nginx's default timeouts. %[1]s is a folder for nginx's files,
-// %[2]s is Exchange's name.
+// %[2]s is Exchange's name, %[3]s and %[4]s are the addresses of the listeners.
 const nginxConfig = `daemon off;
 master_process off;
 pid %[1]s/nginx.pid;
@@ -30,7 +29,7 @@ http {
 		keepalive 32;
 	}
 	server {
-		listen 127.0.0.1:8080;
+		listen %[3]s;
 		location / {
 			proxy_pass https://exchange;
 			proxy_http_version 1.1;
@@ -43,24 +42,14 @@ http {
 		}
 	}
 	server {
-		listen 127.0.0.1:8081;
+		listen %[4]s;
 		location / { return 200; }
 	}
 }
 `
 
-// startNginx starts nginx instead of hmaproxy.
-func (w *environment) startNginx() error {
-	file := filepath.Join(w.dir, "nginx.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, nginxConfig, w.dir, exchangeName), 0o600); err != nil {
-		return err
-	}
-	w.proxy = exec.Command("nginx", "-c", file)
-	if w.verbose {
-		w.proxy.Stderr = os.Stderr
-	}
-	if err := w.proxy.Start(); err != nil {
-		return err
-	}
-	return w.awaitProxy()
+// writeNginxConfig writes nginx's configuration and returns the file's name.
+func (w *environment) writeNginxConfig(p *proxy) (file string, err error) {
+	file = filepath.Join(w.dir, "nginx.conf")
+	return file, os.WriteFile(file, fmt.Appendf(nil, nginxConfig, w.dir, exchangeName, p.address, p.admin), 0o600)
 }

@@ -1,0 +1,90 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A usage is what a process uses.
+type usage struct {
+	memory     int // resident memory in KiB
+	files      int // open files, including connections
+	goroutines int
+}
+
+func (u usage) String() string {
+	return fmt.Sprintf("%.1f MiB, %d files, %d goroutines", float64(u.memory)/1024, u.files, u.goroutines)
+}
+
+const (
+	// returnTime is longer than hmaproxy takes to return the memory of a burst.
+	returnTime = 35 * time.Second
+	// maxMemoryGrowth, maxFileGrowth and maxGoroutineGrowth permit other sizes of
+	// the Go heap, and another number of idle connections to Exchange, each with
+	// two goroutines.
+	maxMemoryGrowth    = 16 << 10
+	maxFileGrowth      = 10
+	maxGoroutineGrowth = 20
+)
+
+// growth returns an error if u is larger than before.
+func (u usage) growth(before usage) error {
+	var grown []error
+	for _, g := range []struct {
+		what          string
+		now, was, max int
+	}{
+		{"KiB of memory", u.memory, before.memory, maxMemoryGrowth},
+		{"files", u.files, before.files, maxFileGrowth},
+		{"goroutines", u.goroutines, before.goroutines, maxGoroutineGrowth},
+	} {
+		if g.now > g.was+g.max {
+			grown = append(grown, fmt.Errorf("%d %s, %d after the warm-up", g.now, g.what, g.was))
+		}
+	}
+	return errors.Join(grown...)
+}
+
+// usage returns what the process uses.
+func (p *proxy) usage() (u usage, err error) {
+	process := "/proc/" + strconv.Itoa(p.process.Process.Pid)
+	files, filesErr := os.ReadDir(process + "/fd")
+	status, statusErr := os.ReadFile(process + "/status")
+	goroutines, err := p.metric("go_goroutines")
+	u = usage{files: len(files), goroutines: int(goroutines)}
+	for line := range strings.Lines(string(status)) {
+		if text, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			u.memory, statusErr = strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "kB")))
+		}
+	}
+	if statusErr == nil && u.memory == 0 {
+		statusErr = errors.New("no resident memory in " + process + "/status")
+	}
+	return u, errors.Join(filesErr, statusErr, err)
+}
+
+// metric returns the value of a metric of hmaproxy.
+func (p *proxy) metric(name string) (float64, error) {
+	resp, err := p.client.Get("http://" + p.admin + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("the response to GET /metrics is %s, without %s", resp.Status, name)
+}
