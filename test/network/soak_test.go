@@ -115,10 +115,10 @@ func TestGrowth(t *testing.T) {
 		after usage
 		want  string
 	}{
-		{usage{memory: 36 << 10, files: 28, goroutines: 40}, ""},
-		{usage{memory: 36<<10 + 1, files: 28, goroutines: 40}, "36865 KiB of memory, 20480 after the warm-up"},
-		{usage{memory: 36 << 10, files: 29, goroutines: 40}, "29 files, 18 after the warm-up"},
-		{usage{memory: 36 << 10, files: 28, goroutines: 41}, "41 goroutines, 20 after the warm-up"},
+		{usage{memory: 36 << 10, files: 22, goroutines: 28}, ""},
+		{usage{memory: 36<<10 + 1, files: 22, goroutines: 28}, "36865 KiB of memory, 20480 after the warm-up"},
+		{usage{memory: 36 << 10, files: 23, goroutines: 28}, "23 files, 18 after the warm-up"},
+		{usage{memory: 36 << 10, files: 22, goroutines: 29}, "29 goroutines, 20 after the warm-up"},
 	} {
 		got := ""
 		if err := tc.after.growth(before); err != nil {

@@ -24,14 +24,14 @@ func (u usage) String() string {
 }
 
 const (
-	// returnTime is longer than hmaproxy takes to return the memory of a burst.
-	returnTime = 35 * time.Second
-	// maxMemoryGrowth, maxFileGrowth and maxGoroutineGrowth permit other sizes of
-	// the Go heap, and another number of idle connections to Exchange, each with
-	// two goroutines.
+	// returnTime is longer than hmaproxy takes to return the memory of a burst and
+	// to close idle connections to Exchange, which it does after 55 s.
+	returnTime = 65 * time.Second
+	// maxMemoryGrowth permits another size of the Go heap, in KiB. maxFileGrowth and
+	// maxGoroutineGrowth permit that something is in progress during a measurement.
 	maxMemoryGrowth    = 16 << 10
-	maxFileGrowth      = 10
-	maxGoroutineGrowth = 20
+	maxFileGrowth      = 4
+	maxGoroutineGrowth = 8
 )
 
 // growth returns an error if u is larger than before.
