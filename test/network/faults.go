@@ -132,7 +132,7 @@ const fewFiles = 1024
 // must be served nevertheless.
 func idleFullListener(w *environment) ([]bound, error) {
 	for range 300 {
-		idle := &http.Client{Transport: &http.Transport{}}
+		idle := &http.Client{Transport: w.proxy.transport()}
 		defer idle.CloseIdleConnections()
 		resp, err := idle.Get("http://" + w.proxy.address + "/EWS/Exchange.asmx")
 		if err != nil {

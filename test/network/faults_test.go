@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -24,11 +23,10 @@ type roundTripper func(*http.Request) *http.Response
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
 
 // brokenProxy responds to every request with a fault immediately.
-func brokenProxy(r *http.Request) *http.Response {
+func brokenProxy(*http.Request) *http.Response {
 	recorder := httptest.NewRecorder()
 	recorder.Header().Set("X-Hmaproxy-Error", "upstream-broken")
 	recorder.WriteHeader(http.StatusInternalServerError)
-	_, _ = io.Copy(io.Discard, r.Body)
 	return recorder.Result()
 }
 
@@ -38,8 +36,11 @@ func newTestEnvironment(t *testing.T, roundTrip roundTripper) (*environment, *ex
 	exchange := &exchangeServer{ledger: map[string]int{}}
 	return &environment{
 		ctx: t.Context(), outcomes: map[string]outcome{},
-		link:  &link{random: rand.New(rand.NewPCG(1, 1)), known: map[flow]bool{}},
-		proxy: &proxy{address: "proxy.test", client: &http.Client{Transport: roundTrip}},
+		link: &link{random: rand.New(rand.NewPCG(1, 1)), known: map[flow]bool{}},
+		proxy: &proxy{
+			address: "proxy.test", client: &http.Client{Transport: roundTrip},
+			transport: func() http.RoundTripper { return roundTrip },
+		},
 		ledger: func() (map[string]int, error) {
 			exchange.mu.Lock()
 			defer exchange.mu.Unlock()

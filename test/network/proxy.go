@@ -18,6 +18,8 @@ type proxy struct {
 	address string // for clients
 	admin   string // address of the admin listener
 	client  *http.Client
+	// transport returns a transport without connections, for another client.
+	transport func() http.RoundTripper
 }
 
 // corporateProxyPorts are the ports of the corporate proxy, which runs next to
@@ -39,8 +41,9 @@ func (w *environment) startProxy(files int, corporate string) (err error) {
 func (w *environment) launch(port, files int, corporate string) (*proxy, error) {
 	p := &proxy{
 		address: fmt.Sprintf("127.0.0.1:%d", port), admin: fmt.Sprintf("127.0.0.1:%d", port+1),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
+		transport: func() http.RoundTripper { return &http.Transport{MaxIdleConnsPerHost: 100} },
 	}
+	p.client = &http.Client{Transport: p.transport()}
 	if w.nginx {
 		file, err := w.writeNginxConfig(p)
 		if err != nil {

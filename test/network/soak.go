@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	mathrand "math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +43,7 @@ const otherMailbox = "bob@contoso.com"
 // A soak is a long run of random faults.
 type soak struct {
 	*environment
+	out      io.Writer
 	random   *mathrand.Rand
 	proxies  []*proxy // without and with the corporate proxy
 	certs    []*emulator.Certificate
@@ -66,7 +69,7 @@ func (w *environment) soak(p plan) error {
 		return err
 	}
 	defer corporate.stop()
-	s := &soak{environment: w, random: mathrand.New(mathrand.NewPCG(p.seed, 1)), proxies: []*proxy{w.proxy, corporate},
+	s := &soak{environment: w, out: os.Stdout, random: mathrand.New(mathrand.NewPCG(p.seed, 1)), proxies: []*proxy{w.proxy, corporate},
 		certs: []*emulator.Certificate{w.emulator.Certificate()}, applied: map[string]int{}}
 
 	stop := s.startClients(p.seed)
@@ -236,7 +239,7 @@ func (s *soak) await(what string, inForce func() bool) {
 
 func (s *soak) problem(format string, arguments ...any) {
 	s.problems = append(s.problems, fmt.Sprintf(format, arguments...))
-	fmt.Println("FAILED:", s.problems[len(s.problems)-1])
+	fmt.Fprintln(s.out, "FAILED:", s.problems[len(s.problems)-1])
 }
 
 // usage returns what the proxies use.
@@ -270,13 +273,13 @@ func (s *soak) report(p plan, before, after []usage) error {
 		return err
 	}
 	r.Recovery = s.longest
-	fmt.Println(resultHeader)
-	fmt.Println(r)
+	fmt.Fprintln(s.out, resultHeader)
+	fmt.Fprintln(s.out, r)
 	var counts []string
 	for _, f := range soakFaults {
 		counts = append(counts, fmt.Sprintf("%s %d", f.name, s.applied[f.name]))
 		if s.applied[f.name] == 0 {
-			fmt.Println("NOT APPLIED, the time is too short:", f.name)
+			fmt.Fprintln(s.out, "NOT APPLIED, the time is too short:", f.name)
 		}
 	}
 	failed := map[string]int{}
@@ -285,10 +288,10 @@ func (s *soak) report(p plan, before, after []usage) error {
 			failed[o.what]++
 		}
 	}
-	fmt.Println("outcomes other than ok:", failed)
-	fmt.Printf("%d faults (%s), %d rotations, %d changes of the allow-list\n", s.turns, strings.Join(counts, ", "), len(s.certs)-1, s.turns/2)
+	fmt.Fprintln(s.out, "outcomes other than ok:", failed)
+	fmt.Fprintf(s.out, "%d faults (%s), %d rotations, %d changes of the allow-list\n", s.turns, strings.Join(counts, ", "), len(s.certs)-1, s.turns/2)
 	for i := range before {
-		fmt.Printf("proxy %d after the warm-up: %v; at the end: %v\n", i, before[i], after[i])
+		fmt.Fprintf(s.out, "proxy %d after the warm-up: %v; at the end: %v\n", i, before[i], after[i])
 		if growth := after[i].growth(before[i]); growth != nil {
 			s.problem("proxy %d: %v", i, growth)
 		}

@@ -50,7 +50,7 @@ func newTestSoak(t *testing.T) (*soak, *fakeProxy) {
 		t.Fatal(err)
 	}
 	w.emulator = e
-	fake.soak = &soak{environment: w, proxies: []*proxy{w.proxy}, certs: []*emulator.Certificate{e.Certificate()}, applied: map[string]int{}}
+	fake.soak = &soak{environment: w, out: io.Discard, proxies: []*proxy{w.proxy}, certs: []*emulator.Certificate{e.Certificate()}, applied: map[string]int{}}
 	fake.exchange = exchange
 	return fake.soak, fake
 }

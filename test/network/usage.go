@@ -54,10 +54,10 @@ func (u usage) growth(before usage) error {
 
 // usage returns what the process uses.
 func (p *proxy) usage() (u usage, err error) {
+	goroutines, err := p.metric("go_goroutines") // its connection is one of the files each time
 	process := "/proc/" + strconv.Itoa(p.process.Process.Pid)
 	files, filesErr := os.ReadDir(process + "/fd")
 	status, statusErr := os.ReadFile(process + "/status")
-	goroutines, err := p.metric("go_goroutines")
 	u = usage{files: len(files), goroutines: int(goroutines)}
 	for line := range strings.Lines(string(status)) {
 		if text, ok := strings.CutPrefix(line, "VmRSS:"); ok {
