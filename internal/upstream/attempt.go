@@ -73,7 +73,7 @@ func send(m *message, c *conn) (*http.Response, error) {
 		a.deadline.uploadBegins(c)
 		go a.upload.run()
 	} else if _, sendErr = c.tls.Write(m.text); sendErr != nil {
-		a.limitLateResponse()
+		a.sendFailed(sendErr)
 	} else {
 		a.deadline.requestSent(c, m.request)
 	}
@@ -92,9 +92,12 @@ func send(m *message, c *conn) (*http.Response, error) {
 	return nil, a.newError(sendErr, err, noResponse)
 }
 
-// limitLateResponse bounds the wait for a response on a connection on which
-// nothing more can be sent.
-func (a *attempt) limitLateResponse() {
+// sendFailed records that the connection failed while the request was sent. It
+// bounds the wait for a response, which the server may have sent before. The read of
+// the response may not return the same error: the system reports only once that the
+// peer is lost.
+func (a *attempt) sendFailed(err error) {
+	a.conn.transport.checkPeer(err)
 	a.unusable.Store(true)
 	a.deadline.requestFailed(a.conn)
 }

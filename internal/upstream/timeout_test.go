@@ -165,3 +165,79 @@ func TestIdleConnectionsAfterLostPeer(t *testing.T) {
 		})
 	}
 }
+
+// A lostWriteConn fails in the next Write, once the flag armed is set, like a
+// connection on Linux whose peer has vanished: only one call returns the error, later
+// ones see a closed connection.
+type lostWriteConn struct {
+	net.Conn
+	armed  *atomic.Bool
+	failed *atomic.Bool
+	err    error
+}
+
+func (c lostWriteConn) Write(p []byte) (int, error) {
+	if c.armed.CompareAndSwap(true, false) {
+		c.failed.Store(true)
+		c.Conn.Close()
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: c.err}
+	}
+	return c.Conn.Write(p)
+}
+
+func (c lostWriteConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && c.failed.Load() {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// TestIdleConnectionsAfterFailedWrite checks that idle connections are not used after
+// a write has failed because the peer is lost, although the read of the response
+// fails with another error. The request is then sent on a new connection.
+func TestIdleConnectionsAfterFailedWrite(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		request testRequest
+		err     error
+		conns   int
+	}{
+		{"lost", post, syscall.ETIMEDOUT, 3},
+		{"lost, long body", testRequest{body: large}, syscall.ETIMEDOUT, 3},
+		{"reset", post, syscall.ECONNRESET, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inSynctest(t, func(t *testing.T) {
+				var armed atomic.Bool
+				s := newServer(memoryNetwork{})
+				arrived, both := make(chan bool), make(chan bool)
+				meet := func(*peer) error { arrived <- true; <-both; return nil } // each request waits here for the other request, so each needs its own connection
+				first := []step{head, body, meet, say(ok), head, body, say(ok)}
+				s.scripts = [][]step{first, first, {head, body, say(ok)}}
+				transport := newTestTransport(t, s, func(u *upstream.Config) {
+					u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+						conn, err := s.net.open(ctx, s)
+						return lostWriteConn{conn, &armed, new(atomic.Bool), c.err}, err
+					}
+				})
+				done := make(chan bool)
+				for range 2 {
+					go func() { mustFetch(t, transport, post); done <- true }()
+				}
+				<-arrived
+				<-arrived
+				close(both)
+				<-done
+				<-done
+				armed.Store(true)
+				mustFetch(t, transport, c.request)
+				if conns, _ := s.counts(); conns != c.conns {
+					t.Errorf("%d connections, want %d", conns, c.conns)
+				}
+				transport.CloseIdleConnections()
+				s.waitClosed(time.Hour)
+			})
+		})
+	}
+}

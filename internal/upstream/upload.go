@@ -38,7 +38,7 @@ func (u *upload) run() {
 	u.attempt.msg.closeBody()
 	switch {
 	case u.connFailed:
-		u.attempt.limitLateResponse()
+		u.attempt.sendFailed(u.err)
 	case u.err == nil:
 		u.attempt.deadline.requestSent(u.attempt.conn, u.attempt.msg.request)
 	}
