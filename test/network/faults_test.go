@@ -53,9 +53,13 @@ func faultNamed(name string) fault {
 	return allFaults[slices.IndexFunc(allFaults, func(f fault) bool { return f.name == name })]
 }
 
-// startProcess starts a process that ends without an error after SIGTERM.
+// startProcess starts a process that ends without an error after SIGTERM, or when
+// the test's process ends and closes its input.
 func startProcess(t *testing.T) *exec.Cmd {
-	cmd := exec.Command("sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done")
+	cmd := exec.Command("sh", "-c", "trap 'exit 0' TERM; echo ready; read line")
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +67,10 @@ func startProcess(t *testing.T) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(line, err)
 	}
