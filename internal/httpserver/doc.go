@@ -4,7 +4,10 @@
 //
 // Its grammar is a strict subset of net/http's. http.ReadRequest accepts every
 // request that this package accepts, with the same method, target, header and
-// body. The package refuses forms that real clients do not send: bare line
+// body. Only one header differs: to a request with Pragma: no-cache and without
+// Cache-Control, net/http adds Cache-Control: no-cache. Of a body that is
+// incomplete or malformed, a handler gets a beginning of the bytes that net/http
+// reads. The package refuses forms that real clients do not send: bare line
 // feeds, repeated lengths, transfer codings other than chunked.
 //
 // One goroutine serves a connection. It reads a head, calls the handler, writes

@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -118,20 +118,19 @@ func skipEmptyLines(in *bufio.Reader) {
 	}
 }
 
-// withoutPragma removes the header Cache-Control: no-cache, which net/http adds to a
-// request with Pragma: no-cache.
-func withoutPragma(s seen) seen {
-	if p := s.Header["Pragma"]; len(p) > 0 && p[0] == "no-cache" {
+// withCacheControl adds the header that net/http adds to a request with Pragma:
+// no-cache and without Cache-Control.
+func withCacheControl(s seen) seen {
+	if p := s.Header["Pragma"]; len(p) > 0 && p[0] == "no-cache" && s.Header["Cache-Control"] == nil {
 		s.Header = maps.Clone(s.Header)
-		if slices.Equal(s.Header["Cache-Control"], []string{"no-cache"}) {
-			delete(s.Header, "Cache-Control")
-		}
+		s.Header.Set("Cache-Control", "no-cache")
 	}
 	return s
 }
 
 // checkSubset checks that http.ReadRequest finds in data the requests that this
-// package found there.
+// package found there. If a body is incomplete or was refused, the bytes that the
+// handler got must be a prefix of the bytes that net/http reads.
 func checkSubset(t *testing.T, data []byte, ours []seen) {
 	t.Helper()
 	theirs, err := referenceSeen(data, len(ours))
@@ -141,9 +140,12 @@ func checkSubset(t *testing.T, data []byte, ours []seen) {
 		}
 		b := theirs[i]
 		if !a.Whole { // the body is incomplete or was refused
+			if !strings.HasPrefix(b.Body, a.Body) {
+				t.Fatalf("request %d: the handler got %q of an incomplete body, with net/http %q", i, a.Body, b.Body)
+			}
 			a.Body, b.Body, b.Whole, a.Trailer, b.Trailer = "", "", false, nil, nil
 		}
-		if x, y := fmt.Sprintf("%#v", withoutPragma(a)), fmt.Sprintf("%#v", withoutPragma(b)); x != y {
+		if x, y := fmt.Sprintf("%#v", withCacheControl(a)), fmt.Sprintf("%#v", b); x != y {
 			t.Fatalf("request %d:\n%s\nnet/http:\n%s", i, x, y)
 		}
 		if !a.Whole && i+1 < len(ours) {
@@ -211,6 +213,35 @@ func FuzzRequests(f *testing.F) {
 		}
 		checkResponses(t, out)
 	})
+}
+
+// TestEveryCut makes the checks of FuzzRequests with every beginning of each seed, and
+// with every division of each seed into two and into three reads.
+func TestEveryCut(t *testing.T) {
+	same := func(seed string, all []seen, out string, splits ...byte) {
+		t.Helper()
+		pieces, outPieces := serveBytes([]byte(seed), splits)
+		if !reflect.DeepEqual(pieces, all) || outPieces != out && withoutDates(outPieces) != withoutDates(out) {
+			t.Fatalf("%q in one read:\n%#v\n%s\nin reads of %v bytes:\n%#v\n%s", seed, all, out, splits, pieces, outPieces)
+		}
+	}
+	for _, seed := range requestSeeds {
+		if len(seed) > 256 { // the last of three reads returns up to 256 bytes
+			t.Fatalf("the seed %q is too long", seed)
+		}
+		for end := range seed {
+			all, out := serveBytes([]byte(seed[:end]), nil)
+			checkSubset(t, []byte(seed[:end]), all)
+			checkResponses(t, out)
+		}
+		all, out := serveBytes([]byte(seed), nil)
+		for first := 1; first < len(seed); first++ {
+			same(seed, all, out, byte(first), 0)
+			for second := 1; first+second < len(seed); second++ {
+				same(seed, all, out, byte(first), byte(second), 0)
+			}
+		}
+	}
 }
 
 // withoutDates removes the Date headers from responses.
