@@ -36,7 +36,9 @@ func abort(r *http.Request) {
 // hangUp makes net/http close the connection after the response, even if the
 // response's header has been written. The only way to do this is to exceed the
 // limit of a MaxBytesReader. With EnableFullDuplex, net/http would otherwise
-// read the rest of an unread body as the next request.
+// read the rest of an unread body as the next request. hmaproxy's own HTTP server
+// closes the connection in any case; hangUp serves other programs, which call the
+// Handler from net/http.
 func hangUp(w http.ResponseWriter) {
 	overrun := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
 	_, _ = overrun.Read(make([]byte, 1))

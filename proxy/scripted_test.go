@@ -49,16 +49,24 @@ func withScriptAnd(t *testing.T, change func(*proxy.Config), p *policy.Policy, u
 	t.Helper()
 	identity() // make the certificate before the synctest bubbles begin
 	t.Run("internal/upstream", func(t *testing.T) {
-		withScriptOver(t, func(l *scripted) transport { return l.lean(upstream) }, change, p, f)
+		withScriptOver(t, newServer, func(l *scripted) transport { return l.lean(upstream) }, change, p, f)
 	})
 	t.Run("net/http", func(t *testing.T) {
-		withScriptOver(t, func(l *scripted) transport {
+		withScriptOver(t, newServer, func(l *scripted) transport {
 			return &http.Transport{DialTLSContext: l.dialer(upstream), DisableCompression: true, ExpectContinueTimeout: 2 * time.Second}
 		}, change, p, f)
 	})
 }
 
-func withScriptOver(t *testing.T, over func(*scripted) transport, change func(*proxy.Config), p *policy.Policy, f func(*scripted)) {
+// withScriptInNetHTTP is like withScript, but net/http's server calls the Handler, as
+// in other programs.
+func withScriptInNetHTTP(t *testing.T, p *policy.Policy, upstream script, f func(*scripted)) {
+	t.Helper()
+	identity() // make the certificate before the synctest bubble begins
+	withScriptOver(t, newNetHTTPServer, func(l *scripted) transport { return l.lean(upstream) }, nil, p, f)
+}
+
+func withScriptOver(t *testing.T, newServer func(*proxy.Handler) server, over func(*scripted) transport, change func(*proxy.Config), p *policy.Policy, f func(*scripted)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &scripted{t: t, tokens: &tokens{current: goodToken}, clients: memnet.NewListener(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})}
 		transport := over(l)

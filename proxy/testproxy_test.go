@@ -156,12 +156,15 @@ type server interface {
 var underNetHTTP = flag.Bool("net-http", false, "run the tests under net/http's server")
 
 func newServer(handler *proxy.Handler) server {
-	s := handler.Server(log.New(io.Discard, "", 0))
 	if *underNetHTTP {
-		return s
+		return newNetHTTPServer(handler)
 	}
-	return httpserver.From(s)
+	return httpserver.From(handler.Server(discarded()))
 }
+
+func newNetHTTPServer(handler *proxy.Handler) server { return handler.Server(discarded()) }
+
+func discarded() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func newTestProxy(t testing.TB, c testConfig) *testProxy {
 	t.Helper()

@@ -12,7 +12,8 @@ import (
 // NO_PROXY. It passes compressed responses on unchanged. It has timeouts for
 // connecting, for the TLS handshake and for 100 Continue. It has no timeout for a
 // response, because a streaming subscription lasts for half an hour. It does not
-// follow redirects: only an http.Client follows them.
+// follow redirects: only an http.Client follows them. hmaproxy itself never uses this
+// transport; it is for other programs that call a Handler.
 func NewTransport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
