@@ -47,7 +47,7 @@ type Config struct {
 	// requests is their EWS operation, from which the transport can choose a
 	// timeout. A Timeout error of a request that was sent is reported to the
 	// client as a request that may have been executed. nil: the transport of
-	// NewTransport.
+	// NewTransport, which hmaproxy itself never uses.
 	Transport http.RoundTripper
 
 	// Policy returns the current policy, a snapshot. It is called concurrently, at
