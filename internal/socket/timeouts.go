@@ -23,6 +23,11 @@ const (
 	keepAliveCount    = int((MaxSilence - keepAliveIdle) / keepAliveInterval)
 )
 
+// maxUnsent is the limit of unsent bytes in the system's buffer, where the system
+// has such a limit. On a slow line a larger buffer would take minutes to send,
+// during which Write makes no progress.
+const maxUnsent = 128 << 10
+
 // KeepAlive returns the keep-alive settings of outgoing connections.
 func KeepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount}
@@ -30,8 +35,8 @@ func KeepAlive() net.KeepAliveConfig {
 
 // LimitSilence is a Control function for net.Dialer. It limits the time for
 // which sent bytes may stay unacknowledged, and the number of unsent bytes in
-// the system's buffer. On systems without such settings only keep-alive detects
-// a silent peer.
+// the system's buffer. Windows has no setting for unsent bytes. On systems without
+// a setting for the time only keep-alive detects a silent peer.
 func LimitSilence(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { limitSilence(fd) })
 }

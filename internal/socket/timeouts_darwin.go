@@ -6,4 +6,5 @@ const tcpRxtConnDropTime = 0x80 // number of the socket option TCP_RXT_CONNDROPT
 
 func limitSilence(fd uintptr) {
 	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpRxtConnDropTime, int(MaxSilence.Seconds()))
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
 }

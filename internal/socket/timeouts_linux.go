@@ -11,11 +11,6 @@ const (
 	// By default the pause grows up to two minutes, during which a connection
 	// stays silent after an outage.
 	maxRTO = 4000
-
-	// maxUnsent is the limit of unsent bytes in the system's buffer. On a slow
-	// line a larger buffer would take minutes to send, during which Write makes
-	// no progress.
-	maxUnsent = 128 << 10
 )
 
 // limitSilence ignores errors: an older kernel lacks some of the options.
