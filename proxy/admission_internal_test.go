@@ -190,8 +190,8 @@ func TestBatchFollowsTheRate(t *testing.T) {
 		time.Sleep(batchTime)
 		a.come(1000, time.Hour)
 		a.mu.Lock()
-		if n := a.admitted; n < 190 || n > 200 {
-			t.Errorf("a batch of %d, want 200", n)
+		if n := a.admitted; n < 95 || n > 100 {
+			t.Errorf("a batch of %d, want 100", n)
 		}
 		a.mu.Unlock()
 		time.Sleep(2 * time.Hour)

@@ -24,11 +24,11 @@ const (
 	maxBusyDelay = 2 * time.Second        // longest delay of such a response, because clients have timeouts
 	maxBusyPeers = 1024
 
-	maxSchedulerDelay = 5 * time.Millisecond   // longest scheduler delay that does not count as an overload; a request waits for a processor about ten times, so it takes about 50 ms longer
+	maxSchedulerDelay = 3 * time.Millisecond   // longest scheduler delay that does not count as an overload; a request waits for a processor about ten times, so it takes about 30 ms longer
 	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue until a request is admitted or will be refused, because clients have timeouts
 	admissionInterval = 100 * time.Millisecond // interval between checks of the scheduler delay
 	minAdmitted       = 64                     // number of requests in progress that are always admitted
-	batchTime         = 10 * time.Millisecond  // time in which a batch of requests may begin without a check that the processors keep up
+	batchTime         = 5 * time.Millisecond   // time in which a batch of requests may begin without a check that the processors keep up
 	batchPause        = time.Millisecond       // pause after a batch for network events; each of them makes a goroutine runnable
 	minBatch          = 16                     // number of requests that may always begin at the same time; they take about 20 ms if each opens a connection to Exchange
 	minRefusals       = 4                      // number of requests that may always be refused at the same time, because a refusal needs a processor, too
