@@ -2,7 +2,7 @@ package traffic
 
 import (
 	"cmp"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -122,7 +122,7 @@ func (t *Traffic) Summary() *Summary {
 	for key, p := range t.problems {
 		s.Problems = append(s.Problems, Problem{key.client, key.kind, key.word, p.count, p.last, p.mailbox})
 	}
-	slices.SortFunc(s.Problems, func(a, b Problem) int {
+	sortBy(s.Problems, func(a, b *Problem) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Word, b.Word), cmp.Compare(a.Client, b.Client))
 	})
 	return s
@@ -160,7 +160,7 @@ func (t *Traffic) addMailboxes(s *Summary) {
 		for i := range list {
 			list[i].Gone = list[i].gone.After(list[i].opened)
 		}
-		slices.SortFunc(list, func(a, b Mailbox) int {
+		sortBy(list, func(a, b *Mailbox) int {
 			return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), cmp.Compare(a.Entry(), b.Entry()), cmp.Compare(a.Client, b.Client))
 		})
 	}
@@ -194,13 +194,19 @@ func (t *Traffic) addOperations(s *Summary) {
 		sortOperations(c.Operations)
 		s.Clients = append(s.Clients, *c)
 	}
-	slices.SortFunc(s.Clients, func(a, b Client) int {
+	sortBy(s.Clients, func(a, b *Client) int {
 		return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Product, b.Product))
 	})
 }
 
 func sortOperations(list []Operation) {
-	slices.SortFunc(list, func(a, b Operation) int {
+	sortBy(list, func(a, b *Operation) int {
 		return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), cmp.Compare(a.Name, b.Name))
 	})
+}
+
+// sortBy sorts list. slices.SortFunc would copy the large elements, and add 10 KB
+// to the binary for each type.
+func sortBy[T any](list []T, compare func(a, b *T) int) {
+	sort.Slice(list, func(i, j int) bool { return compare(&list[i], &list[j]) < 0 })
 }
