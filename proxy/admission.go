@@ -132,8 +132,8 @@ func (a *admission) leave(now time.Time) {
 
 // tick begins a batch: it adapts the limit, admits requests, and refuses some of
 // those that have waited for too long. Thousands of requests can begin to wait at
-// the same time. Their refusals are spread over a second or two, so that they do not
-// delay other goroutines. tick schedules itself again while requests wait, so that
+// the same time. Their refusals are spread over some seconds, so that they do not delay
+// other goroutines. tick schedules itself again while requests wait, so that
 // they are admitted even if no other request arrives or ends.
 func (a *admission) tick() {
 	runtime.Gosched() // let goroutines of the previous batch run first

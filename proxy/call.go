@@ -179,9 +179,12 @@ func (c *call) forward(out outgoing) {
 		c.respond.detector = detector
 	}
 	complete, err := c.respond.relay(resp, operation)
-	c.settle(out.payload, cancel)
 	if err != nil {
-		c.respond.problem(notEWSProblem(resp, trip.sent))
+		problem = notEWSProblem(resp, trip.sent) // reads the page before settle ends the request
+	}
+	c.settle(out.payload, cancel)
+	if problem != nil {
+		c.respond.problem(problem)
 		return
 	}
 	if c.refusedLate(out.payload) || !complete {

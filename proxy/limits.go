@@ -14,7 +14,8 @@ const (
 
 	hintRead     = 8 << 10  // bytes of a page that are read to find its title
 	keptRead     = 8 << 10  // bytes of an error response that are kept to find its code
-	streamRead   = 4 << 10  // bytes of a response that are read to find out whether it is a notification stream
+	streamRead   = 4 << 10  // bytes of a response in which the element of a notification stream is looked for
+	streamParts  = 32       // parts of a response in which it is looked for, because each part is decompressed together with the previous ones
 	rootRead     = 512      // bytes of a response after decompression that usually show its root element
 	inflatedRead = 32 << 10 // bytes that are read of a page or a response after decompression
 	hintText     = 80       // bytes of a text from a device that are logged

@@ -1,12 +1,15 @@
 package proxy_test
 
 import (
+	"bufio"
 	"compress/gzip"
 	"crypto/rand"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hmaproxy/proxy"
 )
@@ -231,6 +234,28 @@ func TestResponsesToUnreadRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLateTitleOfAPage checks that the title of a page in response to an unreadable
+// request is logged although it arrives after the part that shows that the response is
+// a page.
+func TestLateTitleOfAPage(t *testing.T) {
+	script := func(_ int, c net.Conn, r *bufio.Reader) {
+		readBodyOf(r, contentLength(readHead(r)))
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n"+chunked("<html><!--"+strings.Repeat("x", 3000)))
+		time.Sleep(100 * time.Millisecond)
+		_, _ = io.WriteString(c, chunked("--><title>Sign in</title>")+"0\r\n\r\n")
+		waitForEnd(r)
+	}
+	withScript(t, open(t), script, func(l *scripted) {
+		conn, in := startRequest(l, "not XML")
+		within(conn, time.Minute)
+		readReply(in)
+		conn.Close()
+		if rec := l.over(1, time.Minute)[0]; !strings.Contains(rec.Detail, `title "Sign in"`) {
+			t.Errorf("detail %q", rec.Detail)
+		}
+	})
 }
 
 // TestEmptyWSDLIsRelayed checks that the rules for responses to a POST do not apply

@@ -53,6 +53,7 @@ type streamDetector struct {
 	cancel  context.CancelCauseFunc // ends the request
 	header  http.Header
 	first   []byte      // beginning of the response, compressed as header says
+	parts   int         // number of calls of add
 	stop    func() bool // ends the registration of the stream; nil if there is none
 }
 
@@ -61,12 +62,17 @@ type streamDetector struct {
 // not be called again.
 func (d *streamDetector) add(p []byte) (known bool) {
 	d.first = append(d.first, p[:min(len(p), streamRead-len(d.first))]...)
+	d.parts++
 	if streamElement().Match(inflated(d.header, bytes.NewReader(d.first), inflatedRead)) {
 		d.stop = d.streams.follow(d.cancel)
 		d.first = nil
 		return true
 	}
-	return len(d.first) == streamRead
+	if len(d.first) == streamRead || d.parts == streamParts {
+		d.first = nil
+		return true
+	}
+	return false
 }
 
 // end ends the registration. It is called when the response has ended.

@@ -112,6 +112,18 @@ func TestEndStreams(t *testing.T) {
 	}
 }
 
+// inParts returns the head and the first document of a stream. The document has n parts,
+// and the last one completes the name of the element that shows a stream.
+func inParts(n int) []string {
+	const name = "GetStreamingEventsResponse"
+	start := strings.Index(eventsDocument, name)
+	all := []string{streamHead + "\r\n" + chunked(eventsDocument[:start-n+2])}
+	for i := start - n + 2; i < start; i++ {
+		all = append(all, chunked(eventsDocument[i:i+1]))
+	}
+	return append(all, chunked(eventsDocument[start:]))
+}
+
 // TestEndStreamsWithoutAnOperation checks that EndStreams ends the streams of
 // requests whose operation is unknown, because their document cannot be read. Another
 // response to such a request is relayed to its end.
@@ -135,6 +147,8 @@ func TestEndStreamsWithoutAnOperation(t *testing.T) {
 		{"a stream", []string{streamHead + "\r\n" + chunked(eventsDocument)}, "", closed},
 		{"a stream without a prefix", []string{streamHead + "\r\n" + chunked(strings.ReplaceAll(eventsDocument, "m:Get", "Get"))}, "", closed},
 		{"a stream whose element comes in two parts", []string{streamHead + "\r\n" + chunked(eventsDocument[:half]), chunked(eventsDocument[half:])}, "", closed},
+		{"a stream whose element comes in 32 parts", inParts(32), "", closed},
+		{"a response in 33 parts", append(inParts(33), chunked(rest)), "0\r\n\r\n", relayed},
 		{"a later document of a stream", []string{streamHead + "\r\n" + chunked(eventsDocument), chunked(eventsDocument), chunked(eventsDocument)}, "", closed},
 		{"within a document of a stream", []string{streamHead + "\r\n" + chunked(eventsDocument) + chunked(eventsDocument[:300])}, "", cut},
 		{"a compressed stream", []string{gzip + chunked(zipped(eventsDocument))}, "", cut},

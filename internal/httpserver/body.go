@@ -39,11 +39,11 @@ var errBodyClosed = errors.New("httpserver: the body was read after the handler 
 // Read reads the body. It returns io.EOF together with the last bytes if it
 // already knows that no more bytes follow.
 //
-// After a long pause between two calls of Read, the client may have left although
-// the whole body has arrived. So the Read that finds the end of the body fails in
-// this case, and returns none of its bytes, unless the response has begun. A handler
-// that sends the body on as it reads it can then not complete the request of a client
-// that does not wait for the response any more.
+// If no Read was in progress when the watch looked for the client, the client may have
+// left although the whole body has arrived. So if the client has left, the Read that
+// finds the end of the body fails and returns none of its bytes, unless the response
+// has begun. A handler that sends the body on as it reads it can then not complete the
+// request of a client that does not wait for the response any more.
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

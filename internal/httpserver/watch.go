@@ -15,15 +15,15 @@ import (
 // must not read, because the next bytes belong to the body. It asks the system at
 // intervals instead, while the handler does not read. The system may be unable to
 // know, because the end of what a client sends arrives after the rest of the body. So
-// if the handler has paused for watchDelay, the read that finds the end of the body
-// checks that the client is still connected; see body.Read.
+// if the handler was not reading at one of these times, the read that finds the end of
+// the body checks that the client is still connected; see body.Read.
 type watch struct {
 	conn *conn
 
 	mu      sync.Mutex
 	state   watchState
 	timer   *time.Timer
-	blocked bool          // while the state was watchBody, the handler has paused in the middle of the body
+	blocked bool          // the handler was not reading the body at a call of checkClient
 	ended   chan struct{} // closed when read has returned
 	got     [64]byte      // the bytes that were read: the beginning of the next request
 	n       int
@@ -96,8 +96,8 @@ func (w *watch) checkClient() {
 	w.timer.Reset(checkInterval)
 }
 
-// wasBlocked reports whether the handler has paused in the middle of the body for
-// so long that checkClient was called.
+// wasBlocked reports whether the handler was not reading the body at a call of
+// checkClient.
 func (w *watch) wasBlocked() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -58,7 +58,7 @@ func New(version string) *Metrics {
 // inOrder collects the metrics of a registry one after another, in the goroutine of
 // one collector. A scrape of the registry itself starts goroutines for its collectors
 // and waits for each of them to have a turn. During an overload, a turn takes up to
-// 20 ms, and a scrape must not last longer than 100.
+// 20 ms, and a scrape must not last longer than 100 ms.
 type inOrder struct{ registry *prometheus.Registry }
 
 // Describe describes nothing, because further metrics are registered later.

@@ -20,13 +20,15 @@ const (
 	burstBytes  = 32 << 20
 	burstChecks = 3
 
-	// While requests continue, memory is returned only if goroutines waited for a
-	// processor for at most busyDelay at burstChecks consecutive checks. One check
+	// While requests continue and there are many goroutines, memory is returned only if
+	// goroutines waited for a processor for at most busyDelay at burstChecks consecutive
+	// checks. One check
 	// does not suffice, because the limit of requests in progress makes the waits
 	// short for some seconds of an overload, too. Returning memory takes a processor
 	// for up to 50 ms, in which no goroutine runs on it.
 	busyDelay = time.Millisecond
-	// busyGoroutines is the number of goroutines from which the waits decide. With
+	// busyGoroutines is the number of goroutines from which they are many, so that the
+	// waits decide. With
 	// fewer goroutines, hmaproxy has little memory to return, and other programs
 	// cause long waits.
 	busyGoroutines = 256
