@@ -27,12 +27,13 @@ const (
 	maxTrailer = 4000    // bytes of the trailer section; net/http accepts as much as fits into its buffer
 	maxChunk   = 256     // bytes of the longest chunk-size line
 
-	watchDelay    = 3 * time.Second       // time until a connection is watched; most handlers return earlier, even those that refuse a request after a wait of two seconds during an overload
-	checkInterval = time.Second           // time between two checks whether the client has left in the middle of its body
-	leaveWait     = 10 * time.Millisecond // wait for the end of the connection of a client that may have left during a long pause of the handler; on the same machine it arrives together with the end of the body
-	lingerTime    = 5 * time.Second       // time to read further bytes of a client after a response that ends the connection
-	refuseTime    = 10 * time.Second      // time for a client to read the refusal of its request
-	minAcceptIn   = 5 * time.Millisecond  // time until the next try after Accept has failed; it doubles with each failure
-	maxAcceptIn   = time.Second           // longest time until the next try
-	acceptBatch   = 16                    // connections that are accepted before other goroutines run
+	watchDelay    = 3 * time.Second        // time until a connection is watched; most handlers return earlier, even those that refuse a request after a wait of two seconds during an overload
+	flushedDelay  = 100 * time.Millisecond // time from the first flush of a response until the connection is watched; most responses end earlier
+	checkInterval = time.Second            // time between two checks whether the client has left in the middle of its body
+	leaveWait     = 10 * time.Millisecond  // wait for the end of the connection of a client that may have left during a long pause of the handler; on the same machine it arrives together with the end of the body
+	lingerTime    = 5 * time.Second        // time to read further bytes of a client after a response that ends the connection
+	refuseTime    = 10 * time.Second       // time for a client to read the refusal of its request
+	minAcceptIn   = 5 * time.Millisecond   // time until the next try after Accept has failed; it doubles with each failure
+	maxAcceptIn   = time.Second            // longest time until the next try
+	acceptBatch   = 16                     // connections that are accepted before other goroutines run
 )

@@ -30,6 +30,7 @@ type response struct {
 	chunked  bool
 	bodyless bool // the response has no body: to HEAD, or with status 204 or 304
 	close    bool // the connection ends after the response
+	flushed  bool // FlushError was called
 
 	mu        sync.Mutex // guards the fields below; the goroutine that reads the body uses them, too
 	continued bool       // 100 Continue was sent
@@ -305,6 +306,10 @@ func (r *response) FlushError() error {
 	r.endHead(false)
 	if r.chunked {
 		r.chunkBuffered(0)
+	}
+	if !r.flushed {
+		r.flushed = true
+		r.conn.watch.hasten()
 	}
 	return r.send()
 }

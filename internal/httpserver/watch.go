@@ -9,7 +9,7 @@ import (
 // closes its sending side counts as having left, even if it has sent its whole
 // request. The watch then ends the context of the request. It begins watchDelay
 // after the first read of a body that has not returned the end of the body, or
-// watchDelay after the end of the body.
+// watchDelay after the end of the body; see hasten for a response that is flushed.
 //
 // After the end of the body the watch reads from the connection. Before the end it
 // must not read, because the next bytes belong to the body. It asks the system at
@@ -62,6 +62,18 @@ func (w *watch) start(state watchState) {
 		w.timer = time.AfterFunc(w.conn.server.watchAfter(), w.run)
 	} else {
 		w.timer.Reset(w.conn.server.watchAfter())
+	}
+}
+
+// hasten makes the watch begin flushedDelay from now, because the response has begun
+// and may last for long. A client that has enough of a notification stream leaves, and
+// immediately opens another one for the same subscription. Until the first stream ends
+// at Exchange, it gets the events of the second.
+func (w *watch) hasten() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == watchWaiting && w.conn.server.watchDelay == 0 {
+		w.timer.Reset(flushedDelay)
 	}
 }
 

@@ -41,6 +41,41 @@ func TestClientLeavesDuringItsBody(t *testing.T) {
 	}
 }
 
+// TestClientLeavesAfterAFlush checks when the server notices that a client has left
+// after the beginning of its response.
+func TestClientLeavesAfterAFlush(t *testing.T) {
+	for _, c := range []struct{ flush, leaves, want time.Duration }{
+		{0, time.Millisecond, flushedDelay},
+		{0, time.Minute, time.Minute},
+		{time.Second, time.Second + time.Millisecond, time.Second + flushedDelay},
+		{watchDelay - 1, watchDelay + time.Millisecond, watchDelay - 1 + flushedDelay},
+		{watchDelay + 1, watchDelay + time.Second, watchDelay + time.Second},
+	} {
+		var noticed time.Duration
+		inMemory(t, func(w http.ResponseWriter, r *http.Request) {
+			began := time.Now()
+			_, _ = io.Copy(io.Discard, r.Body)
+			time.Sleep(c.flush)
+			for range 3 {
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(flushedDelay / 3)
+			}
+			<-r.Context().Done()
+			noticed = time.Since(began)
+		}, func(s *testServer) {
+			client, in := s.dial()
+			send(client, postRequest)
+			go func() { _, _ = io.Copy(io.Discard, in) }()
+			time.Sleep(c.leaves)
+			client.Close()
+			time.Sleep(time.Minute)
+		})
+		if noticed != c.want {
+			t.Errorf("flushed after %v, left after %v, noticed after %v, want %v", c.flush, c.leaves, noticed, c.want)
+		}
+	}
+}
+
 // TestEndOfTheBodyOfAClientThatLeft checks the end of a body whose client has closed
 // the connection after it. The server finds out only with the end of the body. If the handler has paused for watchDelay before, it must not get the last
 // bytes. Otherwise it gets them.
