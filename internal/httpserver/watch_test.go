@@ -93,7 +93,7 @@ func TestEndOfTheBodyOfAClientThatLeft(t *testing.T) {
 			{"a handler without a pause", watchDelay - 1, 0, true, false},
 			{"a handler with a pause", watchDelay + 1, 0, true, true},
 			{"a handler with a long pause", time.Hour, 0, true, true},
-			{"a slow client", 0, time.Minute, true, false},
+			{"a slow client", 0, time.Minute + checkInterval/2, true, false}, // not when checkClient is called
 			{"a client that stays", time.Hour, 0, false, false},
 		} {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
