@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hmaproxy/internal/procstatus"
 )
 
 // A process is a child process with all its descendants.
@@ -127,13 +129,8 @@ func (p *process) cpu() time.Duration {
 func (p *process) memory(field string) float64 {
 	var sum float64
 	for _, pid := range p.tree() {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		for line := range strings.Lines(string(text)) {
-			if rest, ok := strings.CutPrefix(line, field+":"); ok {
-				n, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-				sum += n
-			}
-		}
+		n, _ := procstatus.Memory(pid, field) // a process that has just ended has none
+		sum += float64(n) / 1024
 	}
 	return sum
 }

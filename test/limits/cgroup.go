@@ -3,13 +3,13 @@
 package main
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"hmaproxy/internal/procstatus"
 )
 
 // A group is a control group with a memory limit.
@@ -91,20 +91,7 @@ func (g *group) field(file, name string) int64 {
 // resident returns the resident memory of a process now, and its maximum so
 // far.
 func resident(pid int) (now, most int64, err error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), ":")
-		kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		switch name {
-		case "VmRSS":
-			now = kib << 10
-		case "VmHWM":
-			most = kib << 10
-		}
-	}
-	return now, most, nil
+	now, nowErr := procstatus.Memory(pid, "VmRSS")
+	most, mostErr := procstatus.Memory(pid, "VmHWM")
+	return now, most, errors.Join(nowErr, mostErr)
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hmaproxy/internal/procstatus"
 )
 
 // A usage is what a process uses.
@@ -55,19 +57,11 @@ func (u usage) growth(before usage) error {
 // usage returns what the process uses.
 func (p *proxy) usage() (u usage, err error) {
 	goroutines, err := p.metric("go_goroutines") // its connection is one of the files each time
-	process := "/proc/" + strconv.Itoa(p.process.Process.Pid)
-	files, filesErr := os.ReadDir(process + "/fd")
-	status, statusErr := os.ReadFile(process + "/status")
-	u = usage{files: len(files), goroutines: int(goroutines)}
-	for line := range strings.Lines(string(status)) {
-		if text, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			u.memory, statusErr = strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "kB")))
-		}
-	}
-	if statusErr == nil && u.memory == 0 {
-		statusErr = errors.New("no resident memory in " + process + "/status")
-	}
-	return u, errors.Join(filesErr, statusErr, err)
+	pid := p.process.Process.Pid
+	files, filesErr := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	resident, memoryErr := procstatus.Memory(pid, "VmRSS")
+	u = usage{memory: int(resident >> 10), files: len(files), goroutines: int(goroutines)}
+	return u, errors.Join(filesErr, memoryErr, err)
 }
 
 // metric returns the value of a metric of hmaproxy.

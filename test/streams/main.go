@@ -23,9 +23,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"hmaproxy/internal/procstatus"
 )
 
 // A plan is the configuration that the three processes share.
@@ -167,15 +168,6 @@ func startProxy(ctx context.Context, dir string, settings io.Reader) (*exec.Cmd,
 
 // memory returns a process's resident memory in KiB, 0 when it has ended.
 func memory(pid int) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return n
-		}
-	}
-	return 0
+	resident, _ := procstatus.Memory(pid, "VmRSS")
+	return resident >> 10
 }
