@@ -111,6 +111,32 @@ func (c lostConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// A meeting makes two requests wait for each other at the server. So each needs its
+// own connection, and both connections are idle afterwards.
+type meeting struct{ arrived, all chan bool }
+
+func newMeeting() meeting { return meeting{make(chan bool), make(chan bool)} }
+
+// wait is the step of a server's script at which the requests wait.
+func (m meeting) wait(*peer) error {
+	m.arrived <- true
+	<-m.all
+	return nil
+}
+
+// fetch sends both requests and waits for their responses.
+func (m meeting) fetch(t *testing.T, transport *upstream.Transport) {
+	done := make(chan bool)
+	for range 2 {
+		go func() { mustFetch(t, transport, post); done <- true }()
+	}
+	<-m.arrived
+	<-m.arrived
+	close(m.all)
+	<-done
+	<-done
+}
+
 // TestIdleConnectionsAfterLostPeer checks that idle connections are not used
 // after another connection has lost its peer. After a reset they are used,
 // because the peer has sent the reset and so is not lost.
@@ -128,24 +154,15 @@ func TestIdleConnectionsAfterLostPeer(t *testing.T) {
 			inSynctest(t, func(t *testing.T) {
 				var armed atomic.Bool
 				s := newServer(memoryNetwork{})
-				arrived, both := make(chan bool), make(chan bool)
-				meet := func(*peer) error { arrived <- true; <-both; return nil } // each request waits here for the other request, so each needs its own connection
-				s.scripts = [][]step{{head, body, meet, say(ok), head, body, closeRaw}, {head, body, meet, say(ok), head, body, closeRaw}, {head, body, say(ok)}}
+				both := newMeeting()
+				s.scripts = [][]step{{head, body, both.wait, say(ok), head, body, closeRaw}, {head, body, both.wait, say(ok), head, body, closeRaw}, {head, body, say(ok)}}
 				transport := newTestTransport(t, s, func(u *upstream.Config) {
 					u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 						conn, err := s.net.open(ctx, s)
 						return lostConn{conn, &armed, c.err}, err
 					}
 				})
-				done := make(chan bool)
-				for range 2 {
-					go func() { mustFetch(t, transport, post); done <- true }()
-				}
-				<-arrived
-				<-arrived
-				close(both)
-				<-done
-				<-done
+				both.fetch(t, transport)
 				armed.Store(true)
 				r, _ := post.request(t.Context())
 				if _, err := transport.RoundTrip(r); err == nil {
@@ -211,9 +228,8 @@ func TestIdleConnectionsAfterFailedWrite(t *testing.T) {
 			inSynctest(t, func(t *testing.T) {
 				var armed atomic.Bool
 				s := newServer(memoryNetwork{})
-				arrived, both := make(chan bool), make(chan bool)
-				meet := func(*peer) error { arrived <- true; <-both; return nil } // each request waits here for the other request, so each needs its own connection
-				first := []step{head, body, meet, say(ok), head, body, say(ok)}
+				both := newMeeting()
+				first := []step{head, body, both.wait, say(ok), head, body, say(ok)}
 				s.scripts = [][]step{first, first, {head, body, say(ok)}}
 				transport := newTestTransport(t, s, func(u *upstream.Config) {
 					u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -221,15 +237,7 @@ func TestIdleConnectionsAfterFailedWrite(t *testing.T) {
 						return lostWriteConn{conn, &armed, new(atomic.Bool), c.err}, err
 					}
 				})
-				done := make(chan bool)
-				for range 2 {
-					go func() { mustFetch(t, transport, post); done <- true }()
-				}
-				<-arrived
-				<-arrived
-				close(both)
-				<-done
-				<-done
+				both.fetch(t, transport)
 				armed.Store(true)
 				mustFetch(t, transport, c.request)
 				if conns, _ := s.counts(); conns != c.conns {
