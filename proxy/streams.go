@@ -65,14 +65,11 @@ func (d *streamDetector) add(p []byte) (known bool) {
 	d.parts++
 	if streamElement().Match(inflated(d.header, bytes.NewReader(d.first), inflatedRead)) {
 		d.stop = d.streams.follow(d.cancel)
-		d.first = nil
-		return true
+	} else if len(d.first) < streamRead && d.parts < streamParts {
+		return false
 	}
-	if len(d.first) == streamRead || d.parts == streamParts {
-		d.first = nil
-		return true
-	}
-	return false
+	d.first = nil
+	return true
 }
 
 // end ends the registration. It is called when the response has ended.

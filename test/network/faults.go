@@ -234,7 +234,7 @@ func clientGaveUp(w *environment) ([]bound, error) {
 	}
 	delivered := 0
 	for i := before + 1; i <= before+2*uploads; i++ {
-		delivered += ledger[fmt.Sprintf("r%d", i)]
+		delivered += ledger[requestID(i)]
 	}
 	if delivered > 0 {
 		return nil, fmt.Errorf("%d requests were delivered after their clients had given up", delivered)
