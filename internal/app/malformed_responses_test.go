@@ -112,8 +112,8 @@ func TestMalformedResponsesOfKeyVault(t *testing.T) {
 }
 
 // checkNoToken checks the response to a client, the readiness and the log while
-// there is no token. says is a text that the readiness and the log must contain.
-func (s *testProduct) checkNoToken(says string) {
+// there is no token. The readiness and the log must contain the text "cause".
+func (s *testProduct) checkNoToken(cause string) {
 	s.t.Helper()
 	a := s.ask()
 	if a.status != 500 || a.header.Get("X-Hmaproxy-Error") != "no-token" || a.took > 5*time.Second {
@@ -121,14 +121,14 @@ func (s *testProduct) checkNoToken(says string) {
 	}
 	time.Sleep(30 * time.Second)
 	ready := s.probe("/ready")
-	if ready.status != http.StatusServiceUnavailable || !strings.Contains(ready.text, says) {
-		s.t.Errorf("readiness says %d %s, want %q", ready.status, ready.text, says)
+	if ready.status != http.StatusServiceUnavailable || !strings.Contains(ready.text, cause) {
+		s.t.Errorf("readiness says %d %s, want %q", ready.status, ready.text, cause)
 	}
 	if n := strings.Count(s.log.text(), `"level":"ERROR"`); n == 0 || n > 6 {
 		s.t.Errorf("%d errors in the log, want one for each thing that is wrong:\n%s", n, s.log)
 	}
-	if !strings.Contains(s.log.text(), says) {
-		s.t.Errorf("the log does not say %q:\n%s", says, s.log)
+	if !strings.Contains(s.log.text(), cause) {
+		s.t.Errorf("the log does not say %q:\n%s", cause, s.log)
 	}
 	s.log.Write([]byte(a.text + ready.text)) // lets checkNoSecrets search these texts too
 }

@@ -354,9 +354,8 @@ func (c *conn) setWatched(watched bool) {
 	}
 }
 
-// peerClosed calls the method PeerClosed() bool of the connection, which reports
-// without reading whether the client has closed its sending side. peerClosed returns
-// false if there is no such method.
+// peerClosed reports whether the client has closed its sending side, without reading.
+// It returns false if the connection has no method PeerClosed.
 func (c *conn) peerClosed() bool {
 	p, ok := c.raw().(interface{ PeerClosed() bool })
 	return ok && p.PeerClosed()

@@ -114,8 +114,8 @@ func single(value string) []string {
 	return []string{value}
 }
 
-// size returns the number of requests, what is left out, and why nothing is sent, as
-// text.
+// size returns a text with the number of requests and the numbers of rows that are
+// left out. If the source is missing, the text says so instead.
 func (f family) size() string {
 	if f.missing != "" {
 		return "NOT SENT: " + f.missing + " is not there"
@@ -181,8 +181,8 @@ func (b *bench) sendFamily(ctx context.Context, client *http.Client, i *instance
 	return names, nil
 }
 
-// send sends the request and waits for the response. A missing or malformed response
-// is no error, because a proxy may close the connection to refuse a request. It is
+// send sends the request and waits for the response. A proxy may close the connection
+// to refuse a request, so a missing or malformed response is no error. send returns
 // an error if the proxy accepts no connection.
 func (h hostileRequest) send(ctx context.Context, client *http.Client, i *instance) error {
 	within, cancel := context.WithTimeout(ctx, hostileTimeout)

@@ -251,8 +251,8 @@ func (s *soak) usage() (all []usage, err error) {
 	return all, err
 }
 
-// awaitUsage returns what the proxies use when that is no more than before, at the
-// latest after two minutes.
+// awaitUsage waits until the proxies use no more than before, but for two minutes at
+// most. It returns what they use then.
 func (s *soak) awaitUsage(before []usage) (after []usage, err error) {
 	for end := time.Now().Add(2 * time.Minute); ; s.pause(time.Second) {
 		after, err = s.usage()

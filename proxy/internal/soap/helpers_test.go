@@ -77,7 +77,8 @@ func reasons(t testing.TB) map[string]reason {
 	return found
 }
 
-// corpusRows returns the rows of the shared corpus, or none if there is no corpus.
+// corpusRows returns the rows of the shared corpus SOAP. Without the corpus it
+// returns nil.
 func corpusRows(t testing.TB) []corpus.Row {
 	t.Helper()
 	rows, err := corpus.Read("../../..", corpus.SOAP)
