@@ -15,11 +15,8 @@ type input struct {
 	buf  []byte // buf[r:w] was read from the connection and is not used yet
 	r, w int
 
-	mu       sync.Mutex
-	deadline time.Time // deadline of reads; zero: none
-	armed    time.Time // the deadline that is set in the connection; during a read it is not later than deadline
-	reading  bool
-	stopped  bool // reads fail with errStopped
+	mu      sync.Mutex
+	stopped bool // reads fail with errStopped, and deadlines are ignored
 }
 
 // buffered returns the bytes that were read and not yet used.
@@ -135,70 +132,24 @@ func (in *input) line(limit int) ([]byte, error) {
 	}
 }
 
-// readConn reads from the connection until the deadline.
+// readConn reads from the connection.
 func (in *input) readConn(p []byte) (int, error) {
-	for {
-		if err := in.begin(); err != nil {
-			return 0, err
-		}
-		n, err := in.conn.Read(p)
-		if repeat := in.end(n, err); !repeat {
-			return n, err
-		}
+	n, err := in.conn.Read(p)
+	if n == 0 && isTimeout(err) && in.isStopped() {
+		err = errStopped
 	}
+	return n, err
 }
 
 var errStopped = errors.New("httpserver: the connection is not read any more")
 
-// begin prepares a read: it sets the connection's deadline. Setting a deadline
-// is expensive, and most reads end immediately. So begin keeps an earlier
-// deadline that is still set. If that deadline ends the read too soon, the method
-// "end" reports that the read must be repeated.
-func (in *input) begin() error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.stopped {
-		return errStopped
-	}
-	if sooner(in.deadline, in.armed) {
-		in.arm()
-	}
-	in.reading = true
-	return nil
-}
-
-// end evaluates the result of a read. It returns true if an earlier deadline
-// than in.deadline ended the read, which must then be repeated.
-func (in *input) end(n int, err error) (repeat bool) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.reading = false
-	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || in.stopped {
-		return false
-	}
-	if !in.deadline.IsZero() && !time.Now().Before(in.deadline) {
-		return false
-	}
-	in.arm()
-	return true
-}
-
-// arm sets in.deadline as the connection's deadline. The caller holds in.mu.
-func (in *input) arm() {
-	in.armed = in.deadline
-	_ = in.conn.SetReadDeadline(in.armed)
-}
-
-// sooner reports whether the deadline a is before b. The zero time means never.
-func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
-
-// setDeadline sets the deadline of reads, including a read in progress.
+// setDeadline sets the deadline of reads, including a read in progress; the zero
+// time means none.
 func (in *input) setDeadline(t time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.deadline = t
-	if in.reading && sooner(t, in.armed) {
-		in.arm()
+	if !in.stopped {
+		_ = in.conn.SetReadDeadline(t)
 	}
 }
 
@@ -208,21 +159,21 @@ func (in *input) interrupt() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.stopped = true
-	if in.reading {
-		in.armed = time.Unix(1, 0)
-		_ = in.conn.SetReadDeadline(in.armed)
-	}
+	_ = in.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// resume permits reads after interrupt.
+// resume permits reads after interrupt, without a deadline.
 func (in *input) resume() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.stopped = false
-	if in.armed.Equal(time.Unix(1, 0)) {
-		in.deadline = time.Time{}
-		in.arm()
-	}
+	_ = in.conn.SetReadDeadline(time.Time{})
+}
+
+func (in *input) isStopped() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.stopped
 }
 
 // isTimeout reports whether a read ended because of its deadline.

@@ -8,24 +8,12 @@ import (
 	"time"
 )
 
-// A deadlineCounter counts the read deadlines that are set in the connection.
-type deadlineCounter struct {
-	net.Conn
-	set int
-}
-
-func (c *deadlineCounter) SetReadDeadline(t time.Time) error {
-	c.set++
-	return c.Conn.SetReadDeadline(t)
-}
-
 // inBubble runs a test of an input under synctest.
-func inBubble(t *testing.T, test func(t *testing.T, in *input, system *deadlineCounter, client net.Conn)) {
+func inBubble(t *testing.T, test func(t *testing.T, in *input, client net.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		system := &deadlineCounter{Conn: server}
-		test(t, &input{conn: system}, system, client)
+		test(t, &input{conn: server}, client)
 		server.Close()
 		client.Close()
 	})
@@ -53,7 +41,7 @@ func TestReadDeadlines(t *testing.T) {
 		{"over and set again", []time.Duration{-s, 2 * s}, nil, 2 * s},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, in *input, _ *deadlineCounter, _ net.Conn) {
+			inBubble(t, func(t *testing.T, in *input, _ net.Conn) {
 				set := func(d time.Duration) {
 					if d == 0 {
 						in.setDeadline(time.Time{})
@@ -86,28 +74,8 @@ func TestReadDeadlines(t *testing.T) {
 	}
 }
 
-// TestFewDeadlinesAreSet checks that a connection with many requests sets only a few
-// deadlines in the system.
-func TestFewDeadlinesAreSet(t *testing.T) {
-	inBubble(t, func(t *testing.T, in *input, system *deadlineCounter, client net.Conn) {
-		for range 100 {
-			in.setDeadline(time.Now().Add(3 * time.Minute))
-			go client.Write([]byte("request"))
-			if err := in.fill(readSize); err != nil || string(in.buffered()) != "request" {
-				t.Fatalf("read %q, %v", in.buffered(), err)
-			}
-			in.discard(len("request"))
-			in.setDeadline(time.Time{})
-			time.Sleep(time.Millisecond)
-		}
-		if system.set > 1 {
-			t.Errorf("%d deadlines were set in 100 requests", system.set)
-		}
-	})
-}
-
 func TestInterruptedReads(t *testing.T) {
-	inBubble(t, func(t *testing.T, in *input, _ *deadlineCounter, client net.Conn) {
+	inBubble(t, func(t *testing.T, in *input, client net.Conn) {
 		time.AfterFunc(time.Second, in.interrupt)
 		began := time.Now()
 		if _, err := in.readConn(make([]byte, 1)); err == nil || time.Since(began) != time.Second {

@@ -3,16 +3,14 @@ package httpserver
 import (
 	"net"
 	"sync"
-	"time"
 )
 
 // An output writes to a connection through a buffer. It has a buffer only while
 // bytes are buffered.
 type output struct {
-	conn     net.Conn
-	buf      *[]byte   // nil: nothing is buffered
-	deadline time.Time // deadline of writes that is set in the connection
-	err      error     // error of all further writes
+	conn net.Conn
+	buf  *[]byte // nil: nothing is buffered
+	err  error   // error of all further writes
 }
 
 // outputs holds unused buffers of writeSize bytes.
@@ -57,15 +55,4 @@ func (o *output) discard() {
 		outputs.Put(o.buf)
 	}
 	o.buf = nil
-}
-
-// setDeadline sets the deadline of writes to t. Setting a deadline is expensive.
-// So the previous deadline stays in force if it is earlier than t by less than a
-// tenth of the time until t.
-func (o *output) setDeadline(t time.Time) error {
-	if left := time.Until(t); !t.IsZero() && !o.deadline.IsZero() && !o.deadline.After(t) && t.Sub(o.deadline) < left/10 {
-		return nil
-	}
-	o.deadline = t
-	return o.conn.SetWriteDeadline(t)
 }

@@ -45,7 +45,7 @@ func (r *response) reset(c *conn, h *head) {
 	if header == nil {
 		header = make(http.Header, 16)
 	}
-	*r = response{conn: c, head: h, header: header, out: output{conn: c.conn, deadline: r.out.deadline}, close: h.close || h.ambiguous}
+	*r = response{conn: c, head: h, header: header, out: output{conn: c.conn}, close: h.close || h.ambiguous}
 }
 
 func (r *response) Header() http.Header { return r.header }
@@ -60,9 +60,8 @@ func (r *response) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline sets the deadline for writing to t. The effective deadline may
-// be earlier by up to a tenth of the time until t.
-func (r *response) SetWriteDeadline(t time.Time) error { return r.out.setDeadline(t) }
+// SetWriteDeadline sets the deadline for writing the response.
+func (r *response) SetWriteDeadline(t time.Time) error { return r.out.conn.SetWriteDeadline(t) }
 
 // writeContinue sends 100 Continue unless the response has begun.
 func (r *response) writeContinue() error {

@@ -199,45 +199,6 @@ func TestTimeLimits(t *testing.T) {
 	})
 }
 
-// TestWriteDeadlinesNearlyTheSame checks that, of many nearly equal write
-// deadlines, only a few are set in the system.
-func TestWriteDeadlinesNearlyTheSame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		counted := &writeDeadlines{pieceConn: &pieceConn{}}
-		r := &response{out: output{conn: counted}}
-		for range 120 {
-			time.Sleep(time.Second)
-			_ = r.SetWriteDeadline(time.Now().Add(time.Minute))
-			if left := time.Until(counted.last); left > time.Minute || left < 54*time.Second {
-				t.Fatalf("%v are left", left)
-			}
-		}
-		if counted.n > 20 {
-			t.Errorf("%d deadlines were set in two minutes", counted.n)
-		}
-		_ = r.SetWriteDeadline(time.Now().Add(time.Second))
-		if left := time.Until(counted.last); left != time.Second {
-			t.Errorf("a sooner deadline: %v are left", left)
-		}
-		_ = r.SetWriteDeadline(time.Time{})
-		if !counted.last.IsZero() {
-			t.Error("the deadline is not taken away")
-		}
-	})
-}
-
-type writeDeadlines struct {
-	*pieceConn
-	n    int
-	last time.Time
-}
-
-func (c *writeDeadlines) SetWriteDeadline(t time.Time) error {
-	c.n++
-	c.last = t
-	return nil
-}
-
 // TestClientLeaves checks that the context of a request ends when the client
 // leaves, and not before.
 func TestClientLeaves(t *testing.T) {
