@@ -29,17 +29,11 @@ type responder struct {
 	kept     []byte          // first bytes of an error response
 	tail     tail            // last bytes of a notification stream
 	detector *streamDetector // nil if it is known whether the response is a notification stream
-	deadline time.Time       // time when the write deadline was last set
 }
 
-// extendDeadline gives the client time to read what is written next. A call within
-// a second of the previous extension has no effect, because setting a deadline is
-// expensive.
+// extendDeadline gives the client time to read what is written next.
 func (r *responder) extendDeadline(now time.Time) {
-	if now.Sub(r.deadline) >= time.Second {
-		r.deadline = now
-		_ = r.control.SetWriteDeadline(now.Add(writePause))
-	}
+	_ = r.control.SetWriteDeadline(now.Add(writePause))
 }
 
 // problem writes a response of the proxy's own.

@@ -70,7 +70,6 @@ func send(m *message, c *conn) (*http.Response, error) {
 		a.active.Store(2)
 		a.upload = newUpload(a)
 		c.transport.silence.begin(c, a.upload.done)
-		a.deadline.uploadBegins(c)
 		go a.upload.run()
 	} else if _, sendErr = c.tls.Write(m.text); sendErr != nil {
 		a.sendFailed(sendErr)
@@ -113,7 +112,7 @@ func (a *attempt) newError(sendErr, receiveErr error, noResponse bool) error {
 		return context.Cause(a.msg.ctx)
 	}
 	err := receiveErr
-	if a.deadline.exceeded(a.conn) {
+	if a.deadline.exceeded() {
 		err = ErrResponseTimeout
 	}
 	if sendErr != nil {
@@ -150,7 +149,7 @@ func (a *attempt) receive() (resp *http.Response, noResponse bool, err error) {
 		}
 		if !isInterim(resp.StatusCode) {
 			c.readLimit = math.MaxInt64
-			a.deadline.responseBegun(c, resp)
+			a.deadline.responseBegun(c)
 			return a.begin(resp), false, nil
 		}
 		if err := a.handleInterim(resp); err != nil {

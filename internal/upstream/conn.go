@@ -24,7 +24,6 @@ type conn struct {
 	br        *bufio.Reader               // reads from the conn, whose readLimit bounds the head of a response
 	tryRead   func(p []byte) (int, error) // reads without waiting; nil: the connection has no file descriptor, or the system has no call for it
 	readLimit int64                       // number of bytes that may still be read
-	deadline  time.Time                   // the read deadline of responses, zero for none
 	recording bool                        // Read appends to recorded
 	recorded  []byte                      // copy of the bytes that record and Read have added
 
@@ -131,7 +130,6 @@ func (c *conn) startIdleReader() {
 // stopIdleReader ends the read of an idle connection. It reports whether the
 // connection received nothing.
 func (c *conn) stopIdleReader() bool {
-	c.deadline = time.Time{}
 	_ = c.wire.SetReadDeadline(time.Unix(1, 0))
 	silent := <-c.idleReader
 	c.idleReader = nil

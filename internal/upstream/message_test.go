@@ -1,13 +1,13 @@
 package upstream
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,57 +92,48 @@ func TestFramingOfBodies(t *testing.T) {
 	}
 }
 
-// TestDeadlineIsKept checks that a response leaves the read deadline of its
-// connection unchanged if it was received completely, and only then. The next
-// request can then use the deadline, which saves an expensive call.
-func TestDeadlineIsKept(t *testing.T) {
-	for _, c := range []struct {
-		length int64
-		kept   bool
-	}{{0, true}, {5, true}, {6, false}, {-1, false}} {
-		near, far := net.Pipe()
-		defer near.Close()
-		defer far.Close()
-		at := time.Now().Add(time.Hour)
-		k := &conn{wire: &wire{Conn: near}, deadline: at, br: bufio.NewReader(strings.NewReader("<ok/>"))}
-		if _, err := k.br.Peek(5); err != nil {
-			t.Fatal(err)
-		}
-		new(responseDeadline).responseBegun(k, &http.Response{ContentLength: c.length})
-		if kept := k.deadline.Equal(at); kept != c.kept || !kept && !k.deadline.IsZero() {
-			t.Errorf("a response of %d bytes, of which 5 have arrived: the deadline is %v", c.length, k.deadline)
-		}
-	}
-}
-
-// TestDeadlineOfARequest checks the read deadline after a request was sent on a
-// connection that has a deadline from an earlier request. A request without a time
-// limit must remove that deadline. One with a limit keeps it if between nine tenths
-// of the limit and the whole limit are left.
-func TestDeadlineOfARequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const limit = 10 * time.Minute
-		for _, c := range []struct{ limit, left, want time.Duration }{
-			{0, limit, 0}, {0, 0, 0},
-			{limit, limit, limit}, {limit, 9 * time.Minute, 9 * time.Minute}, {limit, 9*time.Minute - 1, limit}, {limit, limit + 1, limit}, {limit, 0, limit},
-		} {
+// TestReadDeadlineOfAnAttempt checks which read deadline a connection has after each
+// step of an attempt.
+func TestReadDeadlineOfAnAttempt(t *testing.T) {
+	const limit = 10 * time.Minute
+	type step func(*responseDeadline, *conn)
+	var sent step = func(d *responseDeadline, c *conn) { d.requestSent(c, nil) }
+	var failed, begun step = (*responseDeadline).requestFailed, (*responseDeadline).responseBegun
+	for _, test := range []struct {
+		name  string
+		limit time.Duration
+		steps []step
+		left  time.Duration // until the read deadline; 0: there is none
+	}{
+		{"sent", limit, []step{sent}, limit},
+		{"sent without a time limit", 0, []step{sent}, 0},
+		{"answered", limit, []step{sent, begun}, 0},
+		{"answered before it was sent", limit, []step{begun, sent}, 0},
+		{"failed", limit, []step{failed}, time.Second},
+		{"failed, then answered", limit, []step{failed, begun}, time.Second},
+		{"failed, then sent", limit, []step{failed, sent}, time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
 			near, far := net.Pipe()
-			k := &conn{wire: &wire{Conn: near}, config: &Config{ResponseTimeout: func(*http.Request) time.Duration { return c.limit }}}
-			if c.left > 0 {
-				k.setDeadline(time.Now().Add(c.left))
+			defer near.Close()
+			defer far.Close()
+			c := &conn{wire: &wire{Conn: near}, config: &Config{ResponseTimeout: func(*http.Request) time.Duration { return test.limit }}}
+			d := new(responseDeadline)
+			for _, take := range test.steps {
+				take(d, c)
 			}
-			new(responseDeadline).requestSent(k, nil)
-			var want time.Time
-			if c.want > 0 {
-				want = time.Now().Add(c.want)
+			time.AfterFunc(time.Hour, func() { far.Close() })
+			start := time.Now()
+			_, err := near.Read(make([]byte, 1))
+			took := time.Since(start)
+			if timedOut := errors.Is(err, os.ErrDeadlineExceeded); timedOut != (test.left > 0) || timedOut && took != test.left {
+				t.Errorf("%s: a read ended after %v with %v, want a timeout after %v", test.name, took, err, test.left)
 			}
-			if !k.deadline.Equal(want) {
-				t.Errorf("a limit of %v with %v left: the deadline is %v, want %v", c.limit, c.left, k.deadline, want)
+			if exceeded := d.exceeded(); exceeded != (test.left == limit) {
+				t.Errorf("%s: exceeded is %v", test.name, exceeded)
 			}
-			near.Close()
-			far.Close()
-		}
-	})
+		})
+	}
 }
 
 // TestCorporateProxyThatTakesNoRequest checks the error of a CONNECT that cannot be
