@@ -24,11 +24,6 @@ func http2(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files, err := os.MkdirTemp("", "door")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(files)
 	plain, err := newProduct(ctx)
 	if err != nil {
 		return err
@@ -37,11 +32,7 @@ func http2(ctx context.Context) error {
 	if err := plain.speaksHTTP2(ctx, tool); err != nil {
 		return fmt.Errorf("clear text: %w", err)
 	}
-	certificate, key := filepath.Join(files, "tls.pem"), filepath.Join(files, "key.pem")
-	if err := writePair(certificate, key); err != nil {
-		return err
-	}
-	secure, err := newProduct(ctx, "HMA_TLS_CERT_FILE="+certificate, "HMA_TLS_KEY_FILE="+key)
+	secure, err := newTLSProduct(ctx)
 	if err != nil {
 		return err
 	}

@@ -44,14 +44,20 @@ func build(ctx context.Context, dir string) (string, error) {
 
 // newProduct starts hmaproxy and the services; extra are further settings.
 func newProduct(ctx context.Context, extra ...string) (*product, error) {
+	return startProduct(ctx, "http", extra)
+}
+
+// newTLSProduct is like newProduct for a listener that uses TLS.
+func newTLSProduct(ctx context.Context, extra ...string) (*product, error) {
+	return startProduct(ctx, "https", extra)
+}
+
+func startProduct(ctx context.Context, scheme string, extra []string) (*product, error) {
 	dir, err := os.MkdirTemp("", "door")
 	if err != nil {
 		return nil, err
 	}
-	s := &product{dir: dir, scheme: "http"}
-	if slices.ContainsFunc(extra, func(e string) bool { return strings.HasPrefix(e, "HMA_TLS_") }) {
-		s.scheme = "https"
-	}
+	s := &product{dir: dir, scheme: scheme}
 	if err := s.start(ctx, extra); err != nil {
 		s.close()
 		return nil, err
@@ -76,6 +82,13 @@ func (s *product) start(ctx context.Context, extra []string) error {
 	}
 	s.cmd = exec.CommandContext(ctx, binary)
 	s.cmd.Env = append([]string{"HMA_CA_FILE=" + ca, "HMA_LISTEN=127.0.0.1:0", "HMA_ADMIN_LISTEN=off", "HMA_LOG_FORMAT=json"}, extra...)
+	if s.scheme == "https" {
+		certificate, key := filepath.Join(s.dir, "tls.pem"), filepath.Join(s.dir, "key.pem")
+		if err := writePair(certificate, key); err != nil {
+			return err
+		}
+		s.cmd.Env = append(s.cmd.Env, "HMA_TLS_CERT_FILE="+certificate, "HMA_TLS_KEY_FILE="+key)
+	}
 	for name, value := range s.Env() {
 		s.cmd.Env = append(s.cmd.Env, name+"="+value)
 	}

@@ -37,18 +37,29 @@ func slowRead(ctx context.Context) error {
 }
 
 // slow runs slowhttptest while a normal client sends requests, and reports the
-// effect on that client. If ended is true, all slow connections must be closed
-// before slowhttptest ends.
+// effect on that client, first in clear text and then over TLS. If ended is true, all
+// slow connections must be closed before slowhttptest ends. The last argument is the
+// path of a URL.
 func slow(ctx context.Context, seconds string, ended bool, args ...string) error {
 	tool, err := need(ctx, "slowhttptest", "slowhttptest")
 	if err != nil {
 		return err
 	}
-	s, err := newProduct(ctx)
-	if err != nil {
-		return err
+	for _, start := range []func(context.Context, ...string) (*product, error){newProduct, newTLSProduct} {
+		s, err := start(ctx)
+		if err != nil {
+			return err
+		}
+		err = s.slow(ctx, tool, seconds, ended, args)
+		s.close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.scheme, err)
+		}
 	}
-	defer s.close()
+	return nil
+}
+
+func (s *product) slow(ctx context.Context, tool, seconds string, ended bool, args []string) error {
 	s.Exchange().Inject(10_000, emulator.Fault{ // a response that does not fit into buffers
 		Match:  func(r *http.Request) bool { return r.Method == http.MethodGet },
 		Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Filler: 1 << 20,
@@ -58,7 +69,7 @@ func slow(ctx context.Context, seconds string, ended bool, args ...string) error
 		return err
 	}
 	last := len(args) - 1
-	args[last] = "http://" + s.clients[0] + args[last]
+	args = append(slices.Clone(args[:last]), s.scheme+"://"+s.clients[0]+args[last])
 	cmd := exec.CommandContext(ctx, tool, append([]string{"-c", slowConns, "-r", rate, "-l", seconds, "-p", "3", "-v", "1"}, args...)...)
 	done := make(chan []byte, 1)
 	go func() {
@@ -71,8 +82,8 @@ func slow(ctx context.Context, seconds string, ended bool, args ...string) error
 		return fmt.Errorf("a normal client under attack: %w", err)
 	}
 	state := lastState(<-done)
-	fmt.Printf("   normal client: median %v before, %v under attack; 99th percentile %v, %v; slowest %v, %v\n",
-		before.at(50), during.at(50), before.at(99), during.at(99), before.at(100), during.at(100))
+	fmt.Printf("   %s, normal client: median %v before, %v under attack; 99th percentile %v, %v; slowest %v, %v\n",
+		s.scheme, before.at(50), during.at(50), before.at(99), during.at(99), before.at(100), during.at(100))
 	fmt.Printf("   slowhttptest: %s\n", state)
 	switch {
 	case during.at(50)-before.at(50) > maxDelay, during.at(99)-before.at(99) > maxDelay:
