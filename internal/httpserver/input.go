@@ -132,8 +132,13 @@ func (in *input) line(limit int) ([]byte, error) {
 	}
 }
 
-// readConn reads from the connection.
+// readConn reads from the connection. It does not rely on the deadline that
+// interrupt sets: the listener removes deadlines when it closes a connection to make
+// room for another, and TLS returns bytes that it has buffered.
 func (in *input) readConn(p []byte) (int, error) {
+	if in.isStopped() {
+		return 0, errStopped
+	}
 	n, err := in.conn.Read(p)
 	if n == 0 && isTimeout(err) && in.isStopped() {
 		err = errStopped
