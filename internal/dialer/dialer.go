@@ -3,7 +3,9 @@
 //
 //   - It first tries the address that worked last, and shortly after tries the
 //     others in parallel. An address that drops packets costs a fraction of a second.
-//   - A DNS query that was lost is repeated after a second.
+//     An address whose last connection was useless is tried after the others.
+//   - A DNS query that was lost is repeated after a second. If DNS is silent, the
+//     addresses that it named last are used.
 //   - A connection whose peer vanished fails about a minute later. See
 //     socket.LimitSilence.
 package dialer

@@ -29,7 +29,8 @@ type testNetwork struct {
 	mu       sync.Mutex
 	names    []netip.Addr
 	dnsErr   error
-	lost     int // number of queries that get no response
+	lost     int           // number of queries that get no response
+	slow     time.Duration // the time in which DNS responds
 	open     map[netip.Addr]bool
 	refuses  map[netip.Addr]bool
 	queries  int
@@ -39,9 +40,10 @@ type testNetwork struct {
 func (n *testNetwork) lookup(ctx context.Context, _ string) ([]netip.Addr, error) {
 	n.mu.Lock()
 	n.queries++
-	lost := n.queries <= n.lost
+	lost, slow := n.queries <= n.lost, n.slow
 	names, err := n.names, n.dnsErr
 	n.mu.Unlock()
+	time.Sleep(slow)
 	if lost {
 		<-ctx.Done()
 		return nil, &net.DNSError{Err: ctx.Err().Error(), IsTimeout: true}
@@ -212,6 +214,61 @@ func TestLastKnownAddressesWithoutDNS(t *testing.T) {
 		if got, _, err := dial(t, d); got != addrA {
 			t.Errorf("connected to %v, %v", got, err)
 		}
+	})
+}
+
+// TestLastKnownAddressesWithSilentDNS checks that a DNS server that drops queries, or
+// responds late, does not take away the known addresses.
+func TestLastKnownAddressesWithSilentDNS(t *testing.T) {
+	for _, slow := range []time.Duration{0, 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			n := testNetwork{names: []netip.Addr{addrA}, open: map[netip.Addr]bool{addrA: true}}
+			d := n.dialer()
+			dial(t, d)
+			time.Sleep(time.Hour)
+			if n.slow = slow; slow == 0 {
+				n.lost = 1000
+			}
+			n.names, n.open = []netip.Addr{addrB}, map[netip.Addr]bool{addrA: true, addrB: true}
+			if got, took, err := dial(t, d); got != addrA || took != patience {
+				t.Errorf("connected to %v after %v, %v; want %v after %v", got, took, err, addrA, patience)
+			}
+			time.Sleep(time.Second) // the query is still in progress
+			if got, took, err := dial(t, d); got != addrA || took != 0 {
+				t.Errorf("connected to %v after %v, %v; want %v at once", got, took, err, addrA)
+			}
+			if n.lost = 0; slow == 0 {
+				time.Sleep(lookupTimeout)
+			} else {
+				time.Sleep(slow)
+			}
+			if got, took, err := dial(t, d); got != addrB || took != 0 {
+				t.Errorf("connected to %v after %v, %v; want %v from the new query", got, took, err, addrB)
+			}
+		})
+	}
+}
+
+// TestUselessAddressIsTriedLast checks that an address whose connection was useless
+// is tried after the others, until those were useless, too.
+func TestUselessAddressIsTriedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testNetwork{names: []netip.Addr{addrA, addrB, addrC}, open: map[netip.Addr]bool{addrA: true, addrB: true, addrC: true}}
+		d := n.dialer()
+		failed := d.Failed(address)
+		for _, want := range []netip.Addr{addrA, addrB, addrC, addrA} {
+			time.Sleep(time.Millisecond)
+			conn, err := d.DialContext(t.Context(), "tcp", address)
+			if err != nil || conn.(testConn).to.Addr() != want {
+				t.Errorf("connected to %v, %v; want %v", conn, err, want)
+			}
+			failed(conn)
+		}
+		n.open = map[netip.Addr]bool{addrA: true}
+		if got, took, err := dial(t, d); got != addrA || took != 2*parallelDelay {
+			t.Errorf("connected to %v after %v, %v", got, took, err)
+		}
+		d.Failed("192.0.2.9:443")(testConn{}) // not a name: no effect
 	})
 }
 

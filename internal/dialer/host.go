@@ -3,6 +3,7 @@ package dialer
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -23,6 +24,10 @@ const (
 	// system's own resolver waits five seconds.
 	resend = time.Second
 
+	// patience is how long a dial waits for a look-up if it knows earlier addresses. It
+	// is longer than resend, so that one lost query does not make it use old addresses.
+	patience = resend + 500*time.Millisecond
+
 	// lookupTimeout limits a look-up for which several callers wait.
 	lookupTimeout = timeout
 )
@@ -36,30 +41,41 @@ type host struct {
 	mu         sync.Mutex
 	addrs      []netip.Addr // the latest successful result
 	resolvedAt time.Time
-	lastGood   netip.Addr // the address of the newest connection
-	running    *lookup    // nil while no lookup runs
+	lastGood   netip.Addr               // the address of the newest connection, unless that connection was useless
+	failedAt   map[netip.Addr]time.Time // the last useless connection of each of addrs that had one
+	running    *lookup                  // nil while no lookup runs
 }
 
 // A lookup is a query in progress. Its callers wait for done.
 type lookup struct {
+	began time.Time
 	done  chan struct{}
 	addrs []netip.Addr
 	err   error
 }
 
-// addresses returns the host's addresses. fresh is true if it has waited for a new
-// query, because the known addresses were older than reuse. If the query fails,
-// addresses returns the last known addresses, or the error if there are none.
+// addresses returns the host's addresses. fresh is true if the result of a new query
+// was known, because the known addresses were older than reuse. If the query fails or
+// takes longer than patience, addresses returns the last known addresses. If there are
+// none, it waits for the query, and returns its error.
 func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, err error) {
 	h.mu.Lock()
 	if len(h.addrs) > 0 && time.Since(h.resolvedAt) < reuse {
 		defer h.mu.Unlock()
 		return h.addrs, false, nil
 	}
-	l := h.start(ctx)
+	l, known := h.start(ctx), h.addrs
 	h.mu.Unlock()
+	var impatient <-chan time.Time // nil: never
+	if len(known) > 0 {
+		timer := time.NewTimer(time.Until(l.began.Add(patience)))
+		defer timer.Stop()
+		impatient = timer.C
+	}
 	select {
 	case <-l.done:
+	case <-impatient:
+		return known, false, nil
 	case <-ctx.Done():
 		return nil, true, context.Cause(ctx)
 	}
@@ -80,7 +96,7 @@ func (h *host) start(ctx context.Context) *lookup {
 	if h.running != nil {
 		return h.running
 	}
-	l := &lookup{done: make(chan struct{})}
+	l := &lookup{began: time.Now(), done: make(chan struct{})}
 	h.running = l
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
@@ -90,6 +106,7 @@ func (h *host) start(ctx context.Context) *lookup {
 		defer h.mu.Unlock()
 		if h.running = nil; l.err == nil {
 			h.addrs, h.resolvedAt = l.addrs, time.Now()
+			maps.DeleteFunc(h.failedAt, func(a netip.Addr, _ time.Time) bool { return !slices.Contains(l.addrs, a) })
 		}
 		close(l.done)
 	}()
@@ -145,12 +162,13 @@ func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	return addrs, err
 }
 
-// inOrder returns addrs in their order, but the address that worked last comes
-// first.
+// inOrder returns addrs in their order, but lastGood comes first, and addresses of
+// useless connections come last, the latest of them at the end.
 func (h *host) inOrder(addrs []netip.Addr) []netip.Addr {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ordered := slices.Clone(addrs)
+	slices.SortStableFunc(ordered, func(a, b netip.Addr) int { return h.failedAt[a].Compare(h.failedAt[b]) })
 	if i := slices.Index(ordered, h.lastGood); i > 0 {
 		copy(ordered[1:i+1], ordered[:i])
 		ordered[0] = h.lastGood
@@ -162,6 +180,18 @@ func (h *host) worked(addr netip.Addr) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lastGood = addr
+}
+
+func (h *host) failed(addr netip.Addr) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failedAt == nil {
+		h.failedAt = map[netip.Addr]time.Time{}
+	}
+	h.failedAt[addr] = time.Now()
+	if h.lastGood == addr {
+		h.lastGood = netip.Addr{}
+	}
 }
 
 // forget marks the latest DNS result as outdated, so that the next call of
@@ -191,16 +221,47 @@ func (h *host) names(addr netip.Addr) bool {
 // the connection. The function is cheap, never waits, and may be called
 // concurrently.
 func (d *Dialer) Current(address string) func(net.Conn) bool {
+	h := d.named(address)
+	if h == nil {
+		return func(net.Conn) bool { return true }
+	}
+	return func(c net.Conn) bool {
+		addr, ok := remote(c)
+		return !ok || h.names(addr)
+	}
+}
+
+// Failed returns a function that records that a new connection was useless, for
+// example because its TLS handshake failed. Later dials try the host's other
+// addresses first. address is the host:port that was dialled for the connection.
+// The function may be called concurrently.
+func (d *Dialer) Failed(address string) func(net.Conn) {
+	h := d.named(address)
+	return func(c net.Conn) {
+		if addr, ok := remote(c); ok && h != nil {
+			h.failed(addr)
+		}
+	}
+}
+
+// named returns the state of the host in address, a host:port. It returns nil if
+// the host is not a name.
+func (d *Dialer) named(address string) *host {
 	name, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return func(net.Conn) bool { return true }
+		return nil
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
-		return func(net.Conn) bool { return true }
+		return nil
 	}
-	h := d.host(name)
-	return func(c net.Conn) bool {
-		tcp, ok := c.RemoteAddr().(*net.TCPAddr)
-		return !ok || h.names(tcp.AddrPort().Addr().Unmap())
+	return d.host(name)
+}
+
+// remote returns the address to which a connection was opened.
+func remote(c net.Conn) (addr netip.Addr, ok bool) {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return addr, false
 	}
+	return tcp.AddrPort().Addr().Unmap(), true
 }

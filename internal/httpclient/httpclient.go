@@ -49,7 +49,7 @@ type Clients struct {
 	proxy  func(*url.URL) (*url.URL, error) // returns the corporate proxy for a URL, nil if there is no proxy
 	dial   Dialer
 
-	current  func(address string) func(net.Conn) bool // returns the value of upstream.Config.Current for an address
+	network  *dialer.Dialer // opens the connections; nil: dial was given to New
 	observer Observer
 
 	mu   sync.Mutex
@@ -74,8 +74,8 @@ func New(c *config.Config, dial Dialer, log *slog.Logger) (*Clients, error) {
 	}
 	clients := &Clients{config: c, roots: roots, log: log, proxy: c.Proxy(), dial: dial}
 	if dial == nil {
-		network := new(dialer.Dialer)
-		clients.dial, clients.current = network.DialContext, network.Current
+		clients.network = new(dialer.Dialer)
+		clients.dial = clients.network.DialContext
 	}
 	return clients, nil
 }
@@ -120,8 +120,8 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 		MaxIdle:          maxIdle,
 		MaxHead:          maxHead,
 	}
-	if c.current != nil {
-		settings.Current = c.current(settings.DialAddress())
+	if c.network != nil {
+		settings.Current, settings.Failed = c.network.Current(settings.DialAddress()), c.network.Failed(settings.DialAddress())
 	}
 	t, err := upstream.New(settings)
 	if err != nil {
@@ -242,7 +242,7 @@ func (c *Clients) observe(config *tls.Config) *tls.Config {
 // HTTP clients that they make behave like the HTTP clients of c, apart from
 // what o changes.
 func (c *Clients) Observed(o Observer) *Clients {
-	observed := &Clients{config: c.config, roots: c.roots, log: c.log, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
+	observed := &Clients{config: c.config, roots: c.roots, log: c.log, proxy: c.proxy, dial: c.dial, network: c.network, observer: o}
 	if o.Dialed != nil {
 		observed.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := c.dial(ctx, network, address)

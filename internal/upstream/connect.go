@@ -45,10 +45,20 @@ func (d *connector) connect(ctx context.Context) (*conn, error) {
 	}
 }
 
-// open opens a connection. If the server ignores a long hello, open tries once more
-// with a shorter hello (see keyExchange), unless the first handshake has taken the
-// whole timeout.
+// open opens a connection. After a failed handshake the next dial begins with another
+// address of the server.
 func (d *connector) open(ctx context.Context) (*conn, error) {
+	c, err := d.tryHellos(ctx)
+	if failed, ok := errors.AsType[*ConnectError](err); ok && failed.tcp != nil && ctx.Err() == nil {
+		d.config.Failed(failed.tcp)
+	}
+	return c, err
+}
+
+// tryHellos opens a connection. If the server ignores a long hello, tryHellos tries
+// once more with a shorter hello (see keyExchange), unless the first handshake has
+// taken the whole timeout. Both times it uses the same address.
+func (d *connector) tryHellos(ctx context.Context) (*conn, error) {
 	config, timeout := d.keyExchange.first(d.config.HandshakeTimeout)
 	c, err := d.openWith(ctx, config, timeout)
 	if config == d.keyExchange.classic {
@@ -90,7 +100,7 @@ func (d *connector) openWith(ctx context.Context, config *tls.Config, timeout ti
 	if d.config.Proxy != nil {
 		if through, err = (&corporateProxy{d.config}).tunnel(deadlineCtx, raw); err != nil {
 			raw.Close()
-			return nil, &ConnectError{Step: CorporateProxy, Server: d.config.Proxy.Host, Err: cause(deadlineCtx, err)}
+			return nil, &ConnectError{Step: CorporateProxy, Server: d.config.Proxy.Host, Err: cause(deadlineCtx, err), tcp: raw}
 		}
 	}
 	c := newConn(d.config, through, raw, config)
@@ -98,7 +108,7 @@ func (d *connector) openWith(ctx context.Context, config *tls.Config, timeout ti
 		raw.Close()
 		return nil, &ConnectError{
 			Step: Handshake, Server: d.config.Address, Err: cause(deadlineCtx, err),
-			helloIgnored: !c.wire.received && isSilenceOrClose(deadlineCtx, err),
+			helloIgnored: !c.wire.received && isSilenceOrClose(deadlineCtx, err), tcp: raw,
 		}
 	}
 	return c, nil

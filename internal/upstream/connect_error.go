@@ -26,7 +26,8 @@ type ConnectError struct {
 	Server string // host:port of the server or the corporate proxy
 	Err    error
 
-	helloIgnored bool // the server reset or closed the connection, or sent nothing, instead of continuing the handshake
+	tcp          net.Conn // the connection, which is closed; nil if none was opened
+	helloIgnored bool     // the server reset or closed the connection, or sent nothing, instead of continuing the handshake
 }
 
 // Error describes the failure, with the issuer of a certificate that is not

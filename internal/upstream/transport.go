@@ -41,6 +41,11 @@ type Config struct {
 	// always.
 	Current func(net.Conn) bool
 
+	// Failed is called with a connection that Dial opened and that was useless,
+	// because its TLS handshake or CONNECT failed. The next call of Dial should try
+	// another address. It must not wait. nil: not called.
+	Failed func(net.Conn)
+
 	// TLS requires a ServerName. If CurvePreferences is nil, a handshake without
 	// a response is repeated with classical groups.
 	TLS *tls.Config
@@ -100,6 +105,9 @@ func New(config Config) (*Transport, error) {
 	}
 	if config.Current == nil {
 		config.Current = func(net.Conn) bool { return true }
+	}
+	if config.Failed == nil {
+		config.Failed = func(net.Conn) {}
 	}
 	config.TLS = config.TLS.Clone()
 	config.TLS.DynamicRecordSizingDisabled = true // otherwise crypto/tls would split a request into several packets
