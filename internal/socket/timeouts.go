@@ -14,14 +14,21 @@ import (
 // is not affected.
 const MaxSilence = 63 * time.Second
 
-// Keep-alive probes begin after keepAliveIdle. The intervals between them are
-// short, so that after an outage of one minute a probe is sent before
+// A connection on which nothing is sent or received has a keep-alive probe after
+// keepAliveIdle. If no probe is acknowledged, there is another one after each
+// keepAliveInterval. Both are short. Linux counts MaxSilence from the last
+// acknowledgement, so a long pause before an outage would shorten the outage that a
+// connection survives. And after an outage of one minute a probe must be sent before
 // MaxSilence has passed.
 const (
-	keepAliveIdle     = 30 * time.Second
+	keepAliveIdle     = 3 * time.Second
 	keepAliveInterval = 2 * time.Second
 	keepAliveCount    = int((MaxSilence - keepAliveIdle) / keepAliveInterval)
 )
+
+// Doubtful is the time without any acknowledgement after which a peer of an idle
+// connection may be lost: two keep-alive probes were not acknowledged.
+const Doubtful = keepAliveIdle + keepAliveInterval + time.Second
 
 // maxUnsent is the limit of unsent bytes in the system's buffer, where the system
 // has such a limit. On a slow line a larger buffer would take minutes to send,

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"fmt"
 	"net"
 	"testing"
 
@@ -28,14 +29,33 @@ func TestLimitSilenceSetsTheOptions(t *testing.T) {
 		option, want int
 	}{
 		{"TCP_USER_TIMEOUT", unix.TCP_USER_TIMEOUT, 63000},
-		{"TCP_KEEPIDLE", unix.TCP_KEEPIDLE, 30},
+		{"TCP_KEEPIDLE", unix.TCP_KEEPIDLE, 3},
 		{"TCP_KEEPINTVL", unix.TCP_KEEPINTVL, 2},
+		{"TCP_KEEPCNT", unix.TCP_KEEPCNT, 30},
 		{"TCP_NOTSENT_LOWAT", unix.TCP_NOTSENT_LOWAT, 128 << 10},
+		{"TCP_RTO_MAX_MS", tcpRTOMaxMS, 4000},
 	} {
+		if o.option == tcpRTOMaxMS && !hasRTOMax(t) {
+			t.Log("NOT CHECKED: the kernel is older than 6.15 and has no TCP_RTO_MAX_MS")
+			continue
+		}
 		_ = raw.Control(func(fd uintptr) {
 			if got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, o.option); got != o.want || err != nil {
 				t.Errorf("%s is %d, %v; want %d", o.name, got, err, o.want)
 			}
 		})
 	}
+}
+
+// hasRTOMax reports whether the kernel is new enough for TCP_RTO_MAX_MS.
+func hasRTOMax(t *testing.T) bool {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	return major > 6 || major == 6 && minor >= 15
 }

@@ -97,9 +97,10 @@ func (c *conn) lose() {
 }
 
 // usable reports whether an idle connection can serve another request: the
-// server has neither closed it nor sent anything, and its address is current.
+// server has neither closed it nor sent anything, it acknowledges keep-alive probes,
+// and its address is current.
 func (c *conn) usable() bool {
-	if !c.config.Current(c.tcp) {
+	if !c.config.Current(c.tcp) || c.isSilent() {
 		return false
 	}
 	if c.idleReader != nil {
@@ -112,6 +113,16 @@ func (c *conn) usable() bool {
 	_, err := c.br.Peek(1)
 	c.wire.tryRead = nil
 	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// isSilent reports whether the server of an idle connection may be lost. Without this
+// check, a request would wait for socket.MaxSilence.
+func (c *conn) isSilent() bool {
+	if time.Since(c.idleSince) < socket.Doubtful {
+		return false
+	}
+	s, ok := c.transport.silence.sockets.sending(c.tcp)
+	return ok && s.Silence >= socket.Doubtful
 }
 
 // startIdleReader reads from an idle connection in another goroutine, if tryRead

@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -25,10 +23,7 @@ import (
 // connections.
 func newHostileServer(t testing.TB, serve func(net.Conn, *bufio.Reader), wrap func(net.Conn) net.Conn) *Transport {
 	t.Helper()
-	s := httptest.NewTLSServer(http.NotFoundHandler())
-	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	s.Close()
+	certificate, roots := newCertificate()
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
 	if err != nil {
 		t.Fatal(err)

@@ -116,10 +116,7 @@ func TestDoubtedUpload(t *testing.T) {
 // nothing for 63 s, and only then. The function "sending" of each case
 // simulates the acknowledgements.
 func TestSilentUpload(t *testing.T) {
-	s := httptest.NewTLSServer(nil) // only its certificate is used; it must be made outside of the bubbles
-	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	s.Close()
+	certificate, roots := newCertificate()
 	silent := func(since time.Duration) socket.Sending { return socket.Sending{Pending: true, Silence: since} }
 	for _, c := range []struct {
 		name     string
@@ -176,6 +173,80 @@ func TestSilentUpload(t *testing.T) {
 				time.Sleep(2 * time.Hour) // lets the server's goroutines end
 			})
 		})
+	}
+}
+
+// TestSilentIdleConnectionIsNotUsed checks which idle connections serve another
+// request: not those on which keep-alive probes were not acknowledged.
+func TestSilentIdleConnectionIsNotUsed(t *testing.T) {
+	certificate, roots := newCertificate()
+	for _, test := range []struct {
+		name          string
+		idle, silence time.Duration
+		reports       bool // the system reports the silence
+		dials         int
+	}{
+		{"used a moment ago", 5 * time.Second, 5 * time.Second, true, 1},
+		{"probes are acknowledged", 30 * time.Second, 5 * time.Second, true, 1},
+		{"two probes were not acknowledged", 6 * time.Second, 6 * time.Second, true, 2},
+		{"no probe was acknowledged", 30 * time.Second, 30 * time.Second, true, 2},
+		{"a system without reports", 30 * time.Second, 30 * time.Second, false, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			dials := 0
+			tr, err := New(Config{
+				Host: "example.com", Address: "example.com:443",
+				Dial: func(context.Context, string, string) (net.Conn, error) {
+					dials++
+					ours, theirs := net.Pipe()
+					go respondToAll(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+					return ours, nil
+				},
+				TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
+				HandshakeTimeout: 5 * time.Second, ContinueTimeout: time.Second, IdleTimeout: time.Minute,
+				MaxIdle: 16, MaxHead: 64 << 10,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr.silence.sockets.sending = func(net.Conn) (socket.Sending, bool) {
+				return socket.Sending{Silence: test.silence}, test.reports
+			}
+			for range 2 {
+				if _, err := roundTrip(tr, post("short")); err != nil {
+					t.Errorf("%s: %v", test.name, err)
+				}
+				time.Sleep(test.idle)
+			}
+			if dials != test.dials {
+				t.Errorf("%s: %d connections, want %d", test.name, dials, test.dials)
+			}
+			tr.CloseIdleConnections()
+		})
+	}
+}
+
+// newCertificate returns a server's certificate and the roots that trust it. It must
+// be called outside of bubbles.
+func newCertificate() (tls.Certificate, *x509.CertPool) {
+	s := httptest.NewTLSServer(nil) // only its certificate is used
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return s.TLS.Certificates[0], roots
+}
+
+// respondToAll serves requests until the connection ends.
+func respondToAll(c net.Conn) {
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	}
 }
 
