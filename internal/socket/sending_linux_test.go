@@ -66,7 +66,7 @@ func TestRelax(t *testing.T) {
 		t.Errorf("relaxed: %d ms", got)
 	}
 	Restore(ours)
-	if got := timeout(); got != 63000 {
+	if got := timeout(); got != 63500 {
 		t.Errorf("restored: %d ms", got)
 	}
 }

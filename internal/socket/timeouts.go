@@ -12,23 +12,22 @@ import (
 // neither sent bytes nor keep-alive probes. An outage of the network of one
 // minute breaks no connection. A peer that acknowledges but takes long to respond
 // is not affected.
-const MaxSilence = 63 * time.Second
+const MaxSilence = 63500 * time.Millisecond
 
 // A connection on which nothing is sent or received has a keep-alive probe after
-// keepAliveIdle. If no probe is acknowledged, there is another one after each
-// keepAliveInterval. Both are short. Linux counts MaxSilence from the last
-// acknowledgement, so a long pause before an outage would shorten the outage that a
-// connection survives. And after an outage of one minute a probe must be sent before
-// MaxSilence has passed.
+// keepAliveIdle. If it is not acknowledged, there is another one after each
+// keepAliveInterval. Linux counts MaxSilence from the last acknowledgement, and ends
+// the connection when the next probe is due. So a connection survives an outage of
+// MaxSilence - keepAliveIdle - keepAliveInterval at least.
 const (
-	keepAliveIdle     = 3 * time.Second
-	keepAliveInterval = 2 * time.Second
+	keepAliveIdle     = 2 * time.Second
+	keepAliveInterval = time.Second
 	keepAliveCount    = int((MaxSilence - keepAliveIdle) / keepAliveInterval)
 )
 
-// Doubtful is the time without any acknowledgement after which a peer of an idle
-// connection may be lost: two keep-alive probes were not acknowledged.
-const Doubtful = keepAliveIdle + keepAliveInterval + time.Second
+// Doubtful is the time without any acknowledgement after which the peer of an idle
+// connection may be lost: four keep-alive probes were not acknowledged.
+const Doubtful = keepAliveIdle + 4*keepAliveInterval
 
 // maxUnsent is the limit of unsent bytes in the system's buffer, where the system
 // has such a limit. On a slow line a larger buffer would take minutes to send,

@@ -28,10 +28,10 @@ func TestLimitSilenceSetsTheOptions(t *testing.T) {
 		name         string
 		option, want int
 	}{
-		{"TCP_USER_TIMEOUT", unix.TCP_USER_TIMEOUT, 63000},
-		{"TCP_KEEPIDLE", unix.TCP_KEEPIDLE, 3},
-		{"TCP_KEEPINTVL", unix.TCP_KEEPINTVL, 2},
-		{"TCP_KEEPCNT", unix.TCP_KEEPCNT, 30},
+		{"TCP_USER_TIMEOUT", unix.TCP_USER_TIMEOUT, 63500},
+		{"TCP_KEEPIDLE", unix.TCP_KEEPIDLE, 2},
+		{"TCP_KEEPINTVL", unix.TCP_KEEPINTVL, 1},
+		{"TCP_KEEPCNT", unix.TCP_KEEPCNT, 61},
 		{"TCP_NOTSENT_LOWAT", unix.TCP_NOTSENT_LOWAT, 128 << 10},
 		{"TCP_RTO_MAX_MS", tcpRTOMaxMS, 4000},
 	} {

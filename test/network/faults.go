@@ -58,8 +58,8 @@ var allFaults = []fault{
 	}},
 	{name: "lost-query", run: lostQuery},
 	{name: "changed-address", group: "lost", nginx: true, run: changedAddress},
-	{name: "blackout", group: "blackout", nginx: true, run: blackout(30 * time.Second)},
-	{name: "long-blackout", group: "blackout", nginx: true, run: blackout(60 * time.Second)},
+	{name: "blackout", group: "blackout", nginx: true, run: blackout(500*time.Millisecond, 30*time.Second)},
+	{name: "long-blackout", group: "blackout", nginx: true, run: blackout(29*time.Second, 60*time.Second)},
 	{name: "client-gave-up", nginx: true, run: clientGaveUp},
 	{name: "dead-peer", group: "lost", nginx: true, run: deadPeer},
 	{name: "stop-under-streams", run: stopUnderStreams},
@@ -77,7 +77,7 @@ var allFaults = []fault{
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
 	{name: "proxy-changed-address", group: "proxy-lost", corporate: "http", run: changedAddress},
-	{name: "proxy-blackout", group: "proxy-lost", corporate: "http", run: blackout(30 * time.Second)},
+	{name: "proxy-blackout", group: "proxy-lost", corporate: "http", run: blackout(500*time.Millisecond, 30*time.Second)},
 	{name: "proxy-client-gave-up", group: "proxy", corporate: "http", run: clientGaveUp},
 	{name: "proxy-dead-peer", group: "proxy-lost", corporate: "http", run: deadPeer},
 	{name: "proxy-lost-query", group: "proxy", corporate: "http", run: lostQuery},
@@ -159,22 +159,28 @@ func changedAddress(w *environment) ([]bound, error) {
 }
 
 // blackout returns a fault that interrupts the link for the given time. Exchange
-// works on one request during that time, and responds after the end of the
-// blackout. So no side has unacknowledged bytes of that request, and its response
-// comes without delay. If Exchange responded during the blackout, the back-off of
-// Exchange's TCP would delay the response by up to the length of the blackout.
-func blackout(lasts time.Duration) func(*environment) ([]bound, error) {
+// works on one request during that time, and on its connection nothing was sent for
+// the time "quiet" before. It responds after the end of the blackout. So no side has
+// unacknowledged bytes of that request, and its response comes without delay. If
+// Exchange responded during the blackout, the back-off of Exchange's TCP would delay
+// the response by up to the length of the blackout.
+//
+// Another request is sent at the beginning of the blackout on an open connection. Its
+// bytes are not acknowledged before the end.
+func blackout(quiet, lasts time.Duration) func(*environment) ([]bound, error) {
 	return func(w *environment) ([]bound, error) {
-		w.mustSucceed(request{})
 		var during sync.WaitGroup
-		var thinking outcome
-		var longest time.Duration
-		thought := make(chan struct{})
-		go func() { thinking = w.send(w.ctx, request{think: lasts + 2*time.Second}); close(thought) }()
-		w.pause(500 * time.Millisecond)
+		var thinking, unacknowledged outcome
+		thought, acknowledged := make(chan struct{}), make(chan struct{})
+		go func() { thinking = w.send(w.ctx, request{think: quiet + lasts + 2*time.Second}); close(thought) }()
+		w.pause(quiet)
+		w.mustSucceed(request{}) // leaves an idle connection
 		w.link.set(faults{down: true})
 		began := time.Now()
+		go func() { unacknowledged = w.send(w.ctx, request{}); close(acknowledged) }()
+		w.pause(100 * time.Millisecond)
 		var mu sync.Mutex
+		var longest time.Duration
 		for range 5 { // requests on new connections
 			during.Go(func() {
 				o := w.send(w.ctx, request{})
@@ -194,10 +200,30 @@ func blackout(lasts time.Duration) func(*environment) ([]bound, error) {
 		<-thought
 		responded := time.Since(returned)
 		during.Wait()
+		<-acknowledged
 		w.require(thinking, "ok")
-		return []bound{{"longest request during it", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
-			{"response of a request in progress", responded, 5 * time.Second}}, nil
+		bounds := []bound{{"longest request during it", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
+			{"response of a request in progress", responded, 5 * time.Second}}
+		if canLimitBackOff() {
+			w.require(unacknowledged, "ok")
+			bounds = append(bounds, bound{"request without acknowledgements, after the end", unacknowledged.ended.Sub(returned), 5 * time.Second})
+		} else {
+			fmt.Println("NOT CHECKED: the end of a request without acknowledgements; this kernel has no TCP_RTO_MAX_MS (Linux 6.15)")
+		}
+		return bounds, nil
 	}
+}
+
+// canLimitBackOff reports whether the kernel has the option that limits the pause
+// between two retransmissions.
+func canLimitBackOff() bool {
+	const rtoMaxMS = 44 // TCP_RTO_MAX_MS
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(fd)
+	return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, rtoMaxMS, 4000) == nil
 }
 
 // clientGaveUp interrupts the link while long uploads are in progress, and before

@@ -310,7 +310,7 @@ type soakFault struct {
 	begin   func(*soak)
 }
 
-// lostPeerTime is longer than the 63 s after which hmaproxy gives up a connection
+// lostPeerTime is longer than the 64 s after which hmaproxy gives up a connection
 // whose peer is lost.
 const lostPeerTime = 65 * time.Second
 
