@@ -133,7 +133,7 @@ func (c *call) forward(out outgoing) {
 	ctx, cancel := c.r.Context(), func(error) {}
 	operation := c.inspection.operation()
 	unknown := operation == "" && c.r.Method == http.MethodPost
-	if out.payload.Streamed() || operation == streamingOperation || unknown {
+	if mayStick(out.payload) || operation == streamingOperation || unknown {
 		ctx, cancel = context.WithCancelCause(ctx)
 	}
 	if operation == streamingOperation {

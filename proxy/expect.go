@@ -107,26 +107,14 @@ func (g *gate) decide(open bool) {
 	})
 }
 
-// A gatedReader is a body with a gate. It also detects that the upstream has
-// stopped reading the body. Without this check an upload could hang after the
-// client has left: the HTTP server may be unable to find out that the client has
-// left before the whole body was read.
+// A gatedReader is a body with a gate.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate
 	begun bool
-	stuck *time.Timer // runs while the transport is not reading
-}
-
-// newGatedReader returns a reader for body. The reader calls the function "stuck"
-// when the transport has not read for stuckTime.
-func newGatedReader(body io.ReadCloser, gate *gate, stuck func()) *gatedReader {
-	return &gatedReader{ReadCloser: body, gate: gate, stuck: time.AfterFunc(stuckTime, stuck)}
 }
 
 func (r *gatedReader) Read(p []byte) (int, error) {
-	r.stuck.Stop()
-	defer r.stuck.Reset(stuckTime)
 	if !r.begun {
 		if err := r.gate.pass(); err != nil {
 			return 0, err
@@ -136,7 +124,28 @@ func (r *gatedReader) Read(p []byte) (int, error) {
 	return r.ReadCloser.Read(p)
 }
 
-func (r *gatedReader) Close() error {
+// A stuckReader is a body that detects that the upstream has stopped reading it.
+// Without this check an upload could hang although the upstream acknowledges that its
+// buffer is full, and even after the client has left: the HTTP server may be unable
+// to find out that the client has left before the whole body was read.
+type stuckReader struct {
+	io.ReadCloser
+	stuck *time.Timer // runs while the transport is not reading
+}
+
+// newStuckReader returns a reader for body. The reader calls the function "stuck"
+// when the transport has not read for stuckTime, until it has closed the body.
+func newStuckReader(body io.ReadCloser, stuck func()) *stuckReader {
+	return &stuckReader{ReadCloser: body, stuck: time.AfterFunc(stuckTime, stuck)}
+}
+
+func (r *stuckReader) Read(p []byte) (int, error) {
+	r.stuck.Stop()
+	defer r.stuck.Reset(stuckTime)
+	return r.ReadCloser.Read(p)
+}
+
+func (r *stuckReader) Close() error {
 	r.stuck.Stop()
 	return r.ReadCloser.Close()
 }

@@ -37,6 +37,7 @@ const (
 	headerTimeout = 10 * time.Second // limit for the whole head of a request
 	idleTimeout   = 3 * time.Minute  // limit for an idle client connection, above IIS's own 2 minutes
 	writePause    = 60 * time.Second // longest time in which a client reads nothing of a response
+	stuckSize     = 32 << 10         // bytes of a body that the system's buffer takes
 	stuckTime     = 2 * time.Minute  // longest time in which Exchange reads nothing of a long body; IIS has the same limit
 
 	gateWait    = 5 * time.Second  // wait for the rest of a response's head if the response has begun before the body was sent

@@ -203,15 +203,19 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		trace = newGate(false)
 		ctx = httptrace.WithClientTrace(ctx, trace.trace())
 	}
-	if gate != nil {
-		stuck := func() { t.cancel(errStuck) }
+	if mayStick(t.payload) {
 		open = func() (io.ReadCloser, error) {
 			reader, err := t.payload.Open()
 			if err != nil {
 				return nil, err
 			}
-			return newGatedReader(reader, gate, stuck), nil
+			if gate != nil {
+				reader = &gatedReader{ReadCloser: reader, gate: gate}
+			}
+			return newStuckReader(reader, func() { t.cancel(errStuck) }), nil
 		}
+	}
+	if gate != nil {
 		delete(header, "Expect")
 		if gate.expecting {
 			header["Expect"] = []string{"100-continue"}
@@ -237,6 +241,11 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 	}
 	return resp, err
 }
+
+// mayStick reports whether the upstream can stop reading a body in the middle.
+// A shorter body fits into the system's buffer; then only the time limit of the
+// response applies.
+func mayStick(p body.Payload) bool { return p.Streamed() || p.Len() > stuckSize }
 
 // errStuck means that a request was aborted because Exchange has stopped
 // reading it.

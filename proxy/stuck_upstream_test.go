@@ -16,12 +16,18 @@ import (
 // reading its body, earlier if the client has left. net/http's server does not detect
 // that the client has left before the whole body was read.
 func TestUpstreamThatStopsReading(t *testing.T) {
-	for _, leaves := range []bool{true, false} {
-		name := "the client waits"
-		if leaves {
-			name = "the client leaves"
-		}
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		body   []byte
+		leaves bool
+	}{
+		{"the client waits", long(), false},
+		{"the client leaves", long(), true},
+		{"a buffered body, the client waits", envelope("alice@contoso.com", createItem(150<<10)), false},
+		{"a buffered body, the client leaves", envelope("alice@contoso.com", createItem(150<<10)), true},
+	} {
+		leaves := c.leaves
+		t.Run(c.name, func(t *testing.T) {
 			withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 				readHead(r)
 				_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
@@ -29,8 +35,7 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 				time.Sleep(time.Hour)
 			}, func(l *scripted) {
 				conn, r := l.dial()
-				body := long()
-				go conn.Write(append([]byte(head(len(body))), body...))
+				go conn.Write(append([]byte(head(len(c.body))), c.body...))
 				time.Sleep(10 * time.Second)
 				if leaves {
 					conn.Close()
