@@ -61,7 +61,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return d.connect(ctx, netip.AddrPortFrom(addr, port))
 	}
 	h := d.host(name)
-	addrs, fresh, err := h.addresses(ctx)
+	addrs, fresh, err := h.addresses(ctx, patience)
 	if err != nil {
 		return nil, dialError(nil, err)
 	}
@@ -69,8 +69,8 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err == nil || fresh || ctx.Err() != nil {
 		return conn, err
 	}
-	h.forget() // the addresses are from an earlier query; DNS may return other addresses now
-	renewed, _, lookupErr := h.addresses(ctx)
+	h.forget() // the addresses are from an earlier query; DNS may return other addresses
+	renewed, _, lookupErr := h.addresses(ctx, lookupTimeout)
 	if lookupErr != nil || sameAddresses(addrs, renewed) {
 		return nil, err
 	}

@@ -249,6 +249,23 @@ func TestLastKnownAddressesWithSilentDNS(t *testing.T) {
 	}
 }
 
+// TestChangedSlowDNS checks that a dial waits for a slow DNS server if the known address
+// refuses connections.
+func TestChangedSlowDNS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testNetwork{names: []netip.Addr{addrA}, open: map[netip.Addr]bool{addrA: true}}
+		d := n.dialer()
+		dial(t, d)
+		time.Sleep(time.Hour)
+		n.slow, n.names = 5*time.Second, []netip.Addr{addrB}
+		n.open, n.refuses = map[netip.Addr]bool{addrB: true}, map[netip.Addr]bool{addrA: true}
+		if got, took, err := dial(t, d); got != addrB || took != n.slow {
+			t.Errorf("connected to %v after %v, %v; want %v after %v", got, took, err, addrB, n.slow)
+		}
+		time.Sleep(n.slow) // lets the repeated query end
+	})
+}
+
 // TestUselessAddressIsTriedLast checks that an address whose connection was useless
 // is tried after the others, until those were useless, too.
 func TestUselessAddressIsTriedLast(t *testing.T) {

@@ -55,10 +55,10 @@ type lookup struct {
 }
 
 // addresses returns the host's addresses. fresh is true if the result of a new query
-// was known, because the known addresses were older than reuse. If the query fails or
-// takes longer than patience, addresses returns the last known addresses. If there are
-// none, it waits for the query, and returns its error.
-func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, err error) {
+// was known, because the known addresses were older than reuse. If the query fails, or
+// has not ended when it is as old as wait, addresses returns the last known addresses.
+// If there are none, it waits for the query, and returns its error.
+func (h *host) addresses(ctx context.Context, wait time.Duration) (addrs []netip.Addr, fresh bool, err error) {
 	h.mu.Lock()
 	if len(h.addrs) > 0 && time.Since(h.resolvedAt) < reuse {
 		defer h.mu.Unlock()
@@ -68,7 +68,7 @@ func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, e
 	h.mu.Unlock()
 	var impatient <-chan time.Time // nil: never
 	if len(known) > 0 {
-		timer := time.NewTimer(time.Until(l.began.Add(patience)))
+		timer := time.NewTimer(time.Until(l.began.Add(wait)))
 		defer timer.Stop()
 		impatient = timer.C
 	}
