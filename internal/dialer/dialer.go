@@ -61,20 +61,25 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return d.connect(ctx, netip.AddrPortFrom(addr, port))
 	}
 	h := d.host(name)
-	addrs, fresh, err := h.addresses(ctx, patience)
+	found, err := h.addresses(ctx)
 	if err != nil {
 		return nil, dialError(nil, err)
 	}
-	conn, err := d.connectAny(ctx, h, addrs, port)
-	if err == nil || fresh || ctx.Err() != nil {
+	conn, err := d.connectAny(ctx, h, found, port)
+	if err == nil || !found.cached || ctx.Err() != nil {
 		return conn, err
 	}
 	h.forget() // the addresses are from an earlier query; DNS may return other addresses
-	renewed, _, lookupErr := h.addresses(ctx, lookupTimeout)
-	if lookupErr != nil || sameAddresses(addrs, renewed) {
+	renewed, lookupErr := h.addresses(ctx)
+	if lookupErr != nil {
 		return nil, err
 	}
-	return d.connectAny(ctx, h, renewed, port)
+	renewed.failed = found.addrs
+	conn, renewedErr := d.connectAny(ctx, h, renewed, port)
+	if errors.Is(renewedErr, errNoAddress) {
+		return nil, err
+	}
+	return conn, renewedErr
 }
 
 // errTimeout is the error of a dial that takes longer than the constant timeout.
@@ -103,10 +108,6 @@ func dialError(addr net.Addr, err error) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Addr: addr, Err: err}
 }
 
-func sameAddresses(a, b []netip.Addr) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(x netip.Addr) bool { return !slices.Contains(b, x) })
-}
-
 // host returns the state of the host called name. It adds the host at the first
 // call.
 func (d *Dialer) host(name string) *host {
@@ -128,8 +129,9 @@ func (d *Dialer) host(name string) *host {
 }
 
 // connectAny connects to one of the addresses. It tries the next address when
-// an attempt has failed, or after parallelDelay.
-func (d *Dialer) connectAny(ctx context.Context, h *host, addrs []netip.Addr, port uint16) (net.Conn, error) {
+// an attempt has failed, or after parallelDelay. The addresses of a pending look-up are
+// added when it ends.
+func (d *Dialer) connectAny(ctx context.Context, h *host, found resolution, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(errSuperseded)
 	type result struct {
@@ -148,11 +150,16 @@ func (d *Dialer) connectAny(ctx context.Context, h *host, addrs []netip.Addr, po
 			}
 		}
 	}
-	waiting, pending := h.inOrder(addrs), 0
+	var renewed <-chan struct{} // nil: there are no further addresses
+	if found.pending != nil {
+		renewed = found.pending.done
+	}
+	isTried := func(a netip.Addr) bool { return slices.Contains(found.failed, a) }
+	waiting, pending := slices.DeleteFunc(h.inOrder(found.addrs), isTried), 0
 	next := time.NewTimer(0)
 	defer next.Stop()
 	var firstErr error
-	for len(waiting) > 0 || pending > 0 {
+	for len(waiting) > 0 || pending > 0 || renewed != nil {
 		select {
 		case <-next.C:
 			if len(waiting) > 0 {
@@ -170,15 +177,25 @@ func (d *Dialer) connectAny(ctx context.Context, h *host, addrs []netip.Addr, po
 				firstErr = r.err
 			}
 			next.Reset(0)
+		case <-renewed:
+			renewed = nil
+			for _, addr := range found.pending.orElse(nil) {
+				if !slices.Contains(found.addrs, addr) && !isTried(addr) {
+					waiting = append(waiting, addr)
+				}
+			}
+			next.Reset(0)
 		case <-ctx.Done():
-			return nil, dialError(tcpAddr(addrs[0], port), context.Cause(ctx))
+			return nil, dialError(tcpAddr(found.addrs[0], port), context.Cause(ctx))
 		}
 	}
 	if firstErr == nil {
-		firstErr = errors.New("the host has no address")
+		firstErr = errNoAddress
 	}
 	return nil, dialError(nil, firstErr)
 }
+
+var errNoAddress = errors.New("the host has no address")
 
 var errSuperseded = errors.New("another address was faster")
 

@@ -249,21 +249,52 @@ func TestLastKnownAddressesWithSilentDNS(t *testing.T) {
 	}
 }
 
-// TestChangedSlowDNS checks that a dial waits for a slow DNS server if the known address
-// refuses connections.
+// TestChangedSlowDNS checks that a dial uses the result of a slow DNS server if the
+// known address does not work, and tries no address twice.
 func TestChangedSlowDNS(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := testNetwork{names: []netip.Addr{addrA}, open: map[netip.Addr]bool{addrA: true}}
-		d := n.dialer()
-		dial(t, d)
-		time.Sleep(time.Hour)
-		n.slow, n.names = 5*time.Second, []netip.Addr{addrB}
-		n.open, n.refuses = map[netip.Addr]bool{addrB: true}, map[netip.Addr]bool{addrA: true}
-		if got, took, err := dial(t, d); got != addrB || took != n.slow {
-			t.Errorf("connected to %v after %v, %v; want %v after %v", got, took, err, addrB, n.slow)
-		}
-		time.Sleep(n.slow) // lets the repeated query end
-	})
+	for _, c := range []struct {
+		name    string
+		age     time.Duration // of the known address
+		slow    time.Duration // until DNS responds
+		fails   time.Duration // until the known address fails
+		took    time.Duration
+		queries int
+	}{
+		{"refuses", time.Hour, 5 * time.Second, 0, 5 * time.Second, 2},
+		{"drops packets", time.Hour, 2 * time.Second, time.Hour, 2 * time.Second, 2},
+		{"unreachable after the response", time.Hour, 2 * time.Second, 3 * time.Second, 2 * time.Second, 2},
+		{"the known address is new", time.Second, 5 * time.Second, 0, 5 * time.Second, 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := testNetwork{names: []netip.Addr{addrA}, open: map[netip.Addr]bool{addrA: true}}
+			d := n.dialer()
+			dial(t, d)
+			time.Sleep(c.age)
+			n.slow, n.names, n.queries = c.slow, []netip.Addr{addrB}, 0
+			tried := map[netip.Addr]int{}
+			d.Connect = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+				n.mu.Lock()
+				tried[to.Addr()]++
+				n.mu.Unlock()
+				if to.Addr() == addrB {
+					return testConn{to: to}, nil
+				}
+				select {
+				case <-time.After(c.fails):
+					return nil, errRefused
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+			if got, took, err := dial(t, d); got != addrB || took != c.took {
+				t.Errorf("%s: connected to %v after %v, %v; want %v after %v", c.name, got, took, err, addrB, c.took)
+			}
+			if tried[addrA] != 1 || tried[addrB] != 1 || n.queries > c.queries {
+				t.Errorf("%s: attempts %v, %d queries", c.name, tried, n.queries)
+			}
+			time.Sleep(time.Minute) // lets the queries end
+		})
+	}
 }
 
 // TestUselessAddressIsTriedLast checks that an address whose connection was useless

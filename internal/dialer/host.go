@@ -54,40 +54,50 @@ type lookup struct {
 	err   error
 }
 
-// addresses returns the host's addresses. fresh is true if the result of a new query
-// was known, because the known addresses were older than reuse. If the query fails, or
-// has not ended when it is as old as wait, addresses returns the last known addresses.
-// If there are none, it waits for the query, and returns its error.
-func (h *host) addresses(ctx context.Context, wait time.Duration) (addrs []netip.Addr, fresh bool, err error) {
+// A resolution is what is known about a host's addresses.
+type resolution struct {
+	addrs   []netip.Addr
+	cached  bool         // addrs are from an earlier query, and no new one was necessary
+	pending *lookup      // addrs are from an earlier query, because this one takes long; nil: it has ended
+	failed  []netip.Addr // addresses that were tried a moment ago
+}
+
+// addresses returns the host's addresses. Addresses older than reuse are renewed by a
+// query. If it fails, or takes longer than patience, addresses returns the last known
+// ones. If there are none, it waits for the query, and returns its error.
+func (h *host) addresses(ctx context.Context) (resolution, error) {
 	h.mu.Lock()
 	if len(h.addrs) > 0 && time.Since(h.resolvedAt) < reuse {
 		defer h.mu.Unlock()
-		return h.addrs, false, nil
+		return resolution{addrs: h.addrs, cached: true}, nil
 	}
 	l, known := h.start(ctx), h.addrs
 	h.mu.Unlock()
 	var impatient <-chan time.Time // nil: never
 	if len(known) > 0 {
-		timer := time.NewTimer(time.Until(l.began.Add(wait)))
+		timer := time.NewTimer(time.Until(l.began.Add(patience)))
 		defer timer.Stop()
 		impatient = timer.C
 	}
 	select {
 	case <-l.done:
 	case <-impatient:
-		return known, false, nil
+		return resolution{addrs: known, pending: l}, nil
 	case <-ctx.Done():
-		return nil, true, context.Cause(ctx)
+		return resolution{}, context.Cause(ctx)
 	}
-	if l.err == nil {
-		return l.addrs, true, nil
+	if l.err != nil && len(known) == 0 {
+		return resolution{}, l.err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.addrs) > 0 {
-		return h.addrs, true, nil
+	return resolution{addrs: l.orElse(known)}, nil
+}
+
+// orElse returns the result of a query that has ended, or known if it has failed.
+func (l *lookup) orElse(known []netip.Addr) []netip.Addr {
+	if l.err != nil {
+		return known
 	}
-	return nil, true, l.err
+	return l.addrs
 }
 
 // start returns the lookup in progress, or starts a lookup that is independent

@@ -45,22 +45,18 @@ func (d *connector) connect(ctx context.Context) (*conn, error) {
 	}
 }
 
-// open opens a connection. After a failed handshake the next dial begins with another
-// address of the server.
-func (d *connector) open(ctx context.Context) (*conn, error) {
-	c, err := d.tryHellos(ctx)
-	if failed, ok := errors.AsType[*ConnectError](err); ok && failed.tcp != nil && ctx.Err() == nil {
-		d.config.Failed(failed.tcp)
-	}
-	return c, err
-}
-
-// tryHellos opens a connection. If the server ignores a long hello, tryHellos tries
-// once more with a shorter hello (see keyExchange), unless the first handshake has
-// taken the whole timeout. Both times it uses the same address.
-func (d *connector) tryHellos(ctx context.Context) (*conn, error) {
+// open opens a connection. If the server ignores a long hello, open tries once more
+// with a shorter hello (see keyExchange), unless the first handshake has taken the
+// whole timeout. After a failure the next dial begins with another address of the
+// server.
+func (d *connector) open(ctx context.Context) (c *conn, err error) {
+	defer func() {
+		if failed, ok := errors.AsType[*ConnectError](err); ok && failed.useless {
+			d.config.Failed(failed.tcp)
+		}
+	}()
 	config, timeout := d.keyExchange.first(d.config.HandshakeTimeout)
-	c, err := d.openWith(ctx, config, timeout)
+	c, err = d.openWith(ctx, config, timeout)
 	if config == d.keyExchange.classic {
 		return c, err
 	}
@@ -75,16 +71,20 @@ func (d *connector) tryHellos(ctx context.Context) (*conn, error) {
 		d.keyExchange.hybridFailed() // the next connection tries both hellos again
 		return nil, err
 	}
-	c, classicErr := d.openWith(ctx, d.keyExchange.classic, d.config.HandshakeTimeout/2)
+	second, classicErr := d.openWith(ctx, d.keyExchange.classic, d.config.HandshakeTimeout/2)
 	if classicErr != nil {
 		d.keyExchange.hybridFailed()
 		return nil, err // return the first error, because the key exchange is not the cause
+	}
+	if second.tcp.RemoteAddr().String() != failed.tcp.RemoteAddr().String() {
+		d.config.Failed(failed.tcp)
+		return second, nil // the cause may be the first address instead of the key exchange
 	}
 	if d.keyExchange.useClassic() {
 		d.config.Log.Warn("the server only completes TLS handshakes without post-quantum key exchange", "server", d.config.Address,
 			"first_error", err.Error(), "remedy", "a device on the way drops long TLS hellos: have it updated, or set HMA_TLS_COMPATIBILITY=classic-groups")
 	}
-	return c, nil
+	return second, nil
 }
 
 // openWith dials, opens a tunnel through the corporate proxy if there is one,
@@ -94,13 +94,14 @@ func (d *connector) openWith(ctx context.Context, config *tls.Config, timeout ti
 	if err != nil {
 		return nil, &ConnectError{Step: Dial, Server: d.config.DialAddress(), Err: err}
 	}
+	began := time.Now()
 	deadlineCtx, cancel := context.WithTimeoutCause(ctx, timeout, timeoutError(fmt.Sprintf("no response within %v", timeout)))
 	defer cancel()
 	through := raw
 	if d.config.Proxy != nil {
 		if through, err = (&corporateProxy{d.config}).tunnel(deadlineCtx, raw); err != nil {
 			raw.Close()
-			return nil, &ConnectError{Step: CorporateProxy, Server: d.config.Proxy.Host, Err: cause(deadlineCtx, err), tcp: raw}
+			return nil, &ConnectError{Step: CorporateProxy, Server: d.config.Proxy.Host, Err: cause(deadlineCtx, err), tcp: raw, useless: isUseless(ctx, began)}
 		}
 	}
 	c := newConn(d.config, through, raw, config)
@@ -108,11 +109,20 @@ func (d *connector) openWith(ctx context.Context, config *tls.Config, timeout ti
 		raw.Close()
 		return nil, &ConnectError{
 			Step: Handshake, Server: d.config.Address, Err: cause(deadlineCtx, err),
-			helloIgnored: !c.wire.received && isSilenceOrClose(deadlineCtx, err), tcp: raw,
+			helloIgnored: !c.wire.received && isSilenceOrClose(deadlineCtx, err), tcp: raw, useless: isUseless(ctx, began),
 		}
 	}
 	return c, nil
 }
+
+// isUseless reports whether a failed connection speaks against its address. A caller
+// that gives up soon has not waited for the server.
+func isUseless(ctx context.Context, began time.Time) bool {
+	return ctx.Err() == nil || time.Since(began) >= patience
+}
+
+// patience is a time in which a working server completes a handshake.
+const patience = 2 * time.Second
 
 // cause returns the context's cause when the context has ended, err otherwise.
 func cause(ctx context.Context, err error) error {

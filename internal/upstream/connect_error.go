@@ -27,6 +27,7 @@ type ConnectError struct {
 	Err    error
 
 	tcp          net.Conn // the connection, which is closed; nil if none was opened
+	useless      bool     // the failure speaks against the address of tcp
 	helloIgnored bool     // the server reset or closed the connection, or sent nothing, instead of continuing the handshake
 }
 

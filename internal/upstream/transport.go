@@ -33,7 +33,9 @@ type Config struct {
 	Address string // host and port of the server, also with a corporate proxy: "mail.contoso.com:443"
 
 	// Dial opens a plain connection to Address or to the corporate proxy. It may
-	// be called concurrently and must have its own timeout.
+	// be called concurrently and must have its own timeout. Its connections must have
+	// the keep-alive of package socket: an idle one on which nothing was acknowledged
+	// for socket.Doubtful is not used again.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Current reports whether an idle connection that Dial opened may be used again,
