@@ -234,9 +234,12 @@ func (c *call) fail(err error, payload body.Payload) {
 
 // settle ends the attempt in progress and waits until the transport no longer
 // uses the body. A read of the client's body that is in progress gets a final
-// deadline.
+// deadline. An attempt with a buffered body ends by itself; to cancel it would cost its
+// connection if the transport has not noticed yet that the body was sent.
 func (c *call) settle(payload body.Payload, cancel context.CancelCauseFunc) {
-	cancel(nil)
+	if payload.Streamed() {
+		cancel(nil)
+	}
 	if !c.body.Ended() && !payload.Idle() {
 		wait := body.DrainTime
 		if c.record.Aborted {

@@ -203,7 +203,13 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		trace = newGate(false)
 		ctx = httptrace.WithClientTrace(ctx, trace.trace())
 	}
+	var responded atomic.Bool
 	if mayStick(t.payload) {
+		stuck := func() {
+			if gate != nil || !responded.Load() { // an early response is complete without the rest of a buffered body
+				t.cancel(errStuck)
+			}
+		}
 		open = func() (io.ReadCloser, error) {
 			reader, err := t.payload.Open()
 			if err != nil {
@@ -212,7 +218,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 			if gate != nil {
 				reader = &gatedReader{ReadCloser: reader, gate: gate}
 			}
-			return newStuckReader(reader, func() { t.cancel(errStuck) }), nil
+			return newStuckReader(reader, stuck), nil
 		}
 	}
 	if gate != nil {
@@ -233,6 +239,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		GetBody: open, // the transport calls it to send the request again after the connection has failed
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
+	responded.Store(true)
 	// A buffered body is written together with the header. So nothing was sent
 	// if the body was not read.
 	t.nothing = err != nil && t.payload.Unsent() && (trace == nil || !trace.connected.Load())

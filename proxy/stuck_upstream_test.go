@@ -106,3 +106,58 @@ func TestUploadOfAClientThatLeft(t *testing.T) {
 		})
 	}
 }
+
+// TestEarlyResponseToBufferedBody checks that an upstream may respond before it has read
+// the whole of a buffered body. It gets the rest, its connection serves the next
+// request, and a response that takes long is not cut although the rest is never read.
+func TestEarlyResponseToBufferedBody(t *testing.T) {
+	body := envelope("alice@contoso.com", createItem(150<<10))
+	t.Run("the rest is read", func(t *testing.T) {
+		withScript(t, only(t, "alice@contoso.com"), func(i int, conn net.Conn, r *bufio.Reader) {
+			for i == 1 { // further connections are closed
+				n := contentLength(readHead(r))
+				if !readBodyOf(r, n-1000) {
+					return
+				}
+				_, _ = io.WriteString(conn, shortOK)
+				time.Sleep(10 * time.Millisecond)
+				if !readBodyOf(r, 1000) {
+					return
+				}
+			}
+		}, func(l *scripted) {
+			conn, r := l.dial()
+			within(conn, time.Minute)
+			for range 3 {
+				go conn.Write(append([]byte(head(len(body))), body...))
+				if status, text := readReply(r); status != 200 {
+					t.Errorf("response %d %s", status, text)
+				}
+			}
+			l.over(3, time.Minute)
+		})
+	})
+	t.Run("the rest is never read", func(t *testing.T) {
+		withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+			readHead(r)
+			_ = readBodyOf(r, 1000)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n<Envelope/>\r\n")
+			for range 30 {
+				time.Sleep(10 * time.Second)
+				_, _ = io.WriteString(conn, "1\r\n \r\n")
+			}
+			_, _ = io.WriteString(conn, "0\r\n\r\n")
+			time.Sleep(time.Minute)
+		}, func(l *scripted) {
+			conn, r := l.dial()
+			go conn.Write(append([]byte(head(len(body))), body...))
+			within(conn, 20*time.Minute)
+			status, text := readReply(r)
+			record := l.over(1, time.Minute)[0]
+			if status != 200 || strings.TrimRight(text, " ") != "<Envelope/>" || record.Reason != proxy.ReasonNone {
+				t.Errorf("response %d %q, reason %q", status, text, record.Reason)
+			}
+			time.Sleep(time.Hour) // let the script end
+		})
+	})
+}
