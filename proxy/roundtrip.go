@@ -107,6 +107,7 @@ type roundTrip struct {
 	outgoing
 	cancel context.CancelCauseFunc // ends the attempt in progress
 	wait   lazyTimeout             // context for the wait for a token
+	ended  atomic.Bool             // the last attempt has a response or an error
 
 	nothing   bool       // no byte was sent in the last attempt, which has failed
 	sent      string     // the token of the last attempt
@@ -203,10 +204,10 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		trace = newGate(false)
 		ctx = httptrace.WithClientTrace(ctx, trace.trace())
 	}
-	var responded atomic.Bool
+	t.ended.Store(false)
 	if mayStick(t.payload) {
 		stuck := func() {
-			if gate != nil || !responded.Load() { // an early response is complete without the rest of a buffered body
+			if gate != nil || !t.ended.Load() { // an early response is complete without the rest of a buffered body
 				t.cancel(errStuck)
 			}
 		}
@@ -239,7 +240,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		GetBody: open, // the transport calls it to send the request again after the connection has failed
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
-	responded.Store(true)
+	t.ended.Store(true)
 	// A buffered body is written together with the header. So nothing was sent
 	// if the body was not read.
 	t.nothing = err != nil && t.payload.Unsent() && (trace == nil || !trace.connected.Load())
