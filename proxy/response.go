@@ -31,7 +31,7 @@ type responder struct {
 	detector *streamDetector // nil if it is known whether the response is a notification stream
 }
 
-// extendDeadline gives the client time to read what is written next.
+// extendDeadline sets the write deadline: the client has writePause from now to read.
 func (r *responder) extendDeadline(now time.Time) {
 	_ = r.control.SetWriteDeadline(now.Add(writePause))
 }

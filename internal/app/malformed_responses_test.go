@@ -111,8 +111,8 @@ func TestMalformedResponsesOfKeyVault(t *testing.T) {
 	}
 }
 
-// checkNoToken checks the response to a client, the readiness and the log while
-// there is no token. The readiness and the log must contain the text "cause".
+// checkNoToken checks the response to a client, the response of /ready and the log while
+// there is no token. The response of /ready and the log must contain the argument cause.
 func (s *testProduct) checkNoToken(cause string) {
 	s.t.Helper()
 	a := s.ask()

@@ -54,7 +54,7 @@ type lookup struct {
 	err   error
 }
 
-// A resolution is what is known about a host's addresses.
+// A resolution holds a host's addresses, and says how recent they are.
 type resolution struct {
 	addrs   []netip.Addr
 	cached  bool         // addrs are from an earlier query, and no new one was necessary

@@ -53,20 +53,16 @@ func TestUselessAddresses(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			next := 0
 			var useless []string
-			tr, err := New(Config{
-				Host: "example.com", Address: "example.com:443",
-				Dial: func(context.Context, string, string) (net.Conn, error) {
-					p := test.peers[next]
-					next++
-					ours, theirs := net.Pipe()
-					go p.serve(theirs)
-					return addressedConn{ours, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(p.address))}, nil
-				},
-				Failed:           func(c net.Conn) { useless = append(useless, c.RemoteAddr().String()) },
-				TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
-				HandshakeTimeout: 9 * time.Second, ContinueTimeout: time.Second, IdleTimeout: time.Minute,
-				MaxIdle: 16, MaxHead: 64 << 10,
+			config := newConfig(roots, func(context.Context, string, string) (net.Conn, error) {
+				p := test.peers[next]
+				next++
+				ours, theirs := net.Pipe()
+				go p.serve(theirs)
+				return addressedConn{ours, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(p.address))}, nil
 			})
+			config.Failed = func(c net.Conn) { useless = append(useless, c.RemoteAddr().String()) }
+			config.HandshakeTimeout = 9 * time.Second
+			tr, err := New(config)
 			if err != nil {
 				t.Fatal(err)
 			}

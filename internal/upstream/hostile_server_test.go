@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -41,24 +42,29 @@ func newHostileServer(t testing.TB, serve func(net.Conn, *bufio.Reader), wrap fu
 			}()
 		}
 	}()
-	tr, err := New(Config{
-		Host: "example.com", Address: l.Addr().String(),
-		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := new(net.Dialer).DialContext(ctx, network, address)
-			if err == nil && wrap != nil {
-				c = wrap(c)
-			}
-			return c, err
-		},
-		TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
-		HandshakeTimeout: 5 * time.Second, ContinueTimeout: time.Second, IdleTimeout: time.Minute,
-		MaxIdle: 16, MaxHead: 64 << 10,
-	})
+	tr, err := New(newConfig(roots, func(ctx context.Context, network, _ string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, l.Addr().String())
+		if err == nil && wrap != nil {
+			c = wrap(c)
+		}
+		return c, err
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return tr
+}
+
+// newConfig returns a configuration for the server example.com. dial opens the
+// connections.
+func newConfig(roots *x509.CertPool, dial func(ctx context.Context, network, address string) (net.Conn, error)) Config {
+	return Config{
+		Host: "example.com", Address: "example.com:443", Dial: dial,
+		TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
+		HandshakeTimeout: 5 * time.Second, ContinueTimeout: time.Second, IdleTimeout: time.Minute,
+		MaxIdle: 16, MaxHead: 64 << 10,
+	}
 }
 
 func post(body string) *http.Request {

@@ -138,17 +138,11 @@ func TestSilentUpload(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tr, err := New(Config{
-					Host: "example.com", Address: "example.com:443",
-					Dial: func(context.Context, string, string) (net.Conn, error) {
-						ours, theirs := net.Pipe()
-						go takeLate(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}}), c.reads, c.responds)
-						return ours, nil
-					},
-					TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
-					HandshakeTimeout: 5 * time.Second, ContinueTimeout: time.Second, IdleTimeout: time.Minute,
-					MaxIdle: 16, MaxHead: 64 << 10,
-				})
+				tr, err := New(newConfig(roots, func(context.Context, string, string) (net.Conn, error) {
+					ours, theirs := net.Pipe()
+					go takeLate(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}}), c.reads, c.responds)
+					return ours, nil
+				}))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -195,18 +189,12 @@ func TestSilentIdleConnectionIsNotUsed(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			dials := 0
-			tr, err := New(Config{
-				Host: "example.com", Address: "example.com:443",
-				Dial: func(context.Context, string, string) (net.Conn, error) {
-					dials++
-					ours, theirs := net.Pipe()
-					go respondToAll(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}}))
-					return ours, nil
-				},
-				TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
-				HandshakeTimeout: 5 * time.Second, ContinueTimeout: time.Second, IdleTimeout: time.Minute,
-				MaxIdle: 16, MaxHead: 64 << 10,
-			})
+			tr, err := New(newConfig(roots, func(context.Context, string, string) (net.Conn, error) {
+				dials++
+				ours, theirs := net.Pipe()
+				go respondToAll(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+				return ours, nil
+			}))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -182,8 +182,8 @@ func (b *bench) sendFamily(ctx context.Context, client *http.Client, i *instance
 }
 
 // send sends the request and waits for the response. A proxy may close the connection
-// to refuse a request, so a missing or malformed response is no error. send returns
-// an error if the proxy accepts no connection.
+// to refuse a request. So send returns no error if the response is missing or
+// malformed. It returns one if the proxy accepts no connection.
 func (h hostileRequest) send(ctx context.Context, client *http.Client, i *instance) error {
 	within, cancel := context.WithTimeout(ctx, hostileTimeout)
 	defer cancel()
